@@ -6,11 +6,15 @@ enters and leaves (parameters, data, results); torch is imported only when a ten
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import scipy.special
-from array_api_compat import array_namespace, is_numpy_array, is_torch_array
+from array_api_compat import array_namespace, is_torch_array
+
+from glassnet.errors import InputError
+from glassnet.messages import say
 
 Array: TypeAlias = Any
 """A NumPy array or a torch tensor."""
@@ -26,15 +30,40 @@ def to_numpy(array: Array) -> np.ndarray:
     return array.detach().cpu().numpy() if is_torch_array(array) else np.asarray(array)
 
 
-def like(values: Any, other: Array) -> Array:
-    """``values`` as an array of the library and device of ``other``, its own dtype kept."""
-    if is_numpy_array(other):
-        return to_numpy(values)
-    if is_torch_array(values):
-        return values.to(other.device)
+def to_torch(array: Array, device: Any = None) -> Array:
+    """As a torch tensor on ``device`` (default: where it is): without a copy, if it stays on the CPU and is writeable."""
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(values)).to(other.device)
+    if not is_torch_array(array):
+        array = np.asarray(array)
+        array = torch.from_numpy(array if array.flags.writeable else array.copy())
+    return array if device is None else array.to(device)
+
+
+def like(values: Any, other: Array) -> Array:
+    """``values`` as an array of the library and device of ``other``, its own dtype kept."""
+    return to_torch(values, other.device) if is_torch_array(other) else to_numpy(values)
+
+
+WrittenFor: TypeAlias = Literal["any", "torch", "numpy"]
+"""The arrays that a user's function was written for; "any": whatever the engine computes with."""
+
+
+def call_with(arrays: WrittenFor, function: Callable[..., Array], *inputs: Array) -> Array:
+    """Call a user's function with the arrays that it was written for; the result is like the first input."""
+    convert = {"any": lambda x: x, "torch": to_torch, "numpy": to_numpy}[arrays]
+    try:
+        result = like(function(*map(convert, inputs)), inputs[0])
+    except TypeError as error:
+        text = say(
+            "{function} could not be called with {library} arrays: {error}. Say what it was written for: arrays='torch' "
+            "or arrays='numpy'",
+            function=getattr(function, "__name__", function),
+            library=type(convert(inputs[0])).__module__,
+            error=error,
+        )
+        raise InputError(text) from error
+    return namespace(result).astype(result, inputs[0].dtype, copy=False)
 
 
 def one_hot(y: Array, classes: int, dtype: Any) -> Array:
