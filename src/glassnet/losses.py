@@ -39,6 +39,11 @@ class Loss(ABC):
     target: ClassVar[str] = "values"
     """What y holds: "classes", "labels" (0 or 1 in each column), "counts" (≥ 0) or "values"."""
 
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """The residuals a − y at which the loss is not smooth: there a numerical derivative says nothing."""
+        return ()
+
     @abstractmethod
     def terms(self, a: Array, y: Array) -> Array:
         """Each sample's loss c_n, (N,)."""
@@ -97,6 +102,11 @@ class AbsoluteError(Loss):
 
     name: ClassVar[str] = "absolute_error"
 
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """Residual 0."""
+        return (0.0,)
+
     def terms(self, a: Array, y: Array) -> Array:
         """Σ_k |a_k − y_k|."""
         xp = namespace(a)
@@ -126,6 +136,11 @@ class Huber(Loss):
     def __post_init__(self) -> None:
         if not self.threshold > 0:
             raise ConfigError(say("the Huber loss's threshold must be above 0, not {value}", value=self.threshold))
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """The residuals −t and t, where the second derivative jumps."""
+        return (-self.threshold, self.threshold)
 
     def terms(self, a: Array, y: Array) -> Array:
         """Σ_k h(a_k − y_k), written with q = min(|r|, t): h = q (|r| − ½ q)."""

@@ -1,0 +1,144 @@
+"""One typed tree for a run. Each branch belongs to the component that reads it.
+
+Components inside a branch (an activation, an optimiser, …) are given as in :mod:`glassnet.registry`: a name, a name
+with parameters, a mapping, or, in Python, an object.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from glassnet.errors import ConfigError
+from glassnet.messages import say
+
+B = TypeVar("B", bound="Branch")
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**64)]
+
+
+class Branch(BaseModel):
+    """A part of the tree: unknown keys and values out of range are refused, and nothing changes once it is made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    @classmethod
+    def make(cls, **values: Any) -> Self:
+        """The branch of these values, or ConfigError naming the first that is wrong."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise ConfigError(_first_problem(cls, error)) from None
+
+    def replaced(self, **values: Any) -> Self:
+        """The branch with some values replaced, checked again."""
+        return self.make(**{**{name: getattr(self, name) for name in type(self).model_fields}, **values})
+
+
+class NetworkConfig(Branch):
+    """The network: see :meth:`glassnet.Network.dense`.
+
+    ``hidden`` is the hidden layers' sizes; None lets the run choose by the size of the data.
+    """
+
+    hidden: tuple[Annotated[int, Field(gt=0)], ...] | None = None
+    activation: Any = "relu"
+    init: Any = "auto"
+    bias: Any = 0.0
+    dropout: Share | list[Share] = 0.0
+    input_dropout: Share = 0.0
+    dropout_variant: Literal["inverted", "plain"] = "inverted"
+    dtype: Literal["float32", "float64"] = "float32"
+
+
+class TrainingConfig(Branch):
+    """Training: the loss, the steps and when to stop. See :func:`glassnet.train` for the meaning of each."""
+
+    loss: Any = "auto"
+    optimiser: Any = "adam"
+    lr: Positive | None = None
+    schedule: Any = "constant"
+    batch_size: Annotated[int, Field(gt=0)] = 32
+    epochs: Annotated[int, Field(gt=0)] = 100
+    shuffle: bool = True
+    l1: NonNegative = 0.0
+    l2: NonNegative = 0.0
+    weight_decay: NonNegative = 0.0
+    decay_form: Literal["step", "lr"] = "step"
+    max_norm: Positive | None = None
+    regularise_biases: bool = False
+    clip_norm: Positive | None = None
+    clip_value: Positive | None = None
+    early_stopping: Any = None
+    monitor: Literal["loss", "metric"] = "loss"
+    restore_best: bool = True
+    train_figures: Literal["running", "after"] = "running"
+    class_weight: Any = None
+    seed: Seed = 0
+    device: str = "auto"
+    engine: str = "auto"
+    threads: Annotated[int, Field(gt=0)] | None = None
+
+
+class DataConfig(Branch):
+    """The data: where they are, what is the target, how they are encoded and shared out."""
+
+    source: str
+    target: str | None = None
+    task: Literal["classification", "regression", "multilabel"] | None = None
+    scaling: Literal["auto", "standard", "minmax", "none"] = "auto"
+    max_categories: Annotated[int, Field(gt=0)] = 100
+    validation: Share | str = 0.1
+    test: Share | str = 0.2
+
+
+class RunConfig(Branch):
+    """A run: everything that decides its outcome."""
+
+    data: DataConfig
+    network: NetworkConfig = NetworkConfig()
+    training: TrainingConfig = TrainingConfig()
+    start_from: str | None = None
+    load_layers: tuple[int, ...] | None = None
+    freeze: tuple[int, ...] = ()
+    pretrain: Literal["greedy", "whole"] | None = None
+    pretrain_epochs: Annotated[int, Field(gt=0)] = 20
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """A configuration file's content, or ConfigError naming the file and what is wrong with it."""
+    try:
+        with Path(path).open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(say("cannot read the configuration {path}: {reason}", path=path, reason=reason)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(say("{path} is not valid TOML: {error}", path=path, error=error)) from error
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """The tree ``base`` with the values of ``over`` in place of its own, branch by branch."""
+    result = dict(base)
+    for key, value in over.items():
+        mine = result.get(key)
+        result[key] = merge(mine, value) if isinstance(mine, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def _first_problem(cls: type[BaseModel], error: ValidationError) -> str:
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"]) or cls.__name__
+    if problem["type"] == "extra_forbidden":
+        known = ", ".join(cls.model_fields)
+        return say("unknown option {where!r}; the options here are: {known}", where=where, known=known)
+    if problem["type"] == "missing":
+        return say("the option {where!r} is missing", where=where)
+    return say("bad value for {where!r}: {came!r} ({reason})", where=where, came=problem["input"], reason=problem["msg"])

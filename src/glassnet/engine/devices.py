@@ -1,0 +1,57 @@
+"""Where the reference engine computes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from glassnet.errors import ConfigError
+from glassnet.messages import say
+
+CPU = "cpu"
+TORCH_CPU = "torch"
+
+
+def resolve_device(name: str = "auto") -> str:
+    """The device that ``name`` stands for.
+
+    Parameters
+    ----------
+    name : str, default "auto"
+        "cpu": NumPy on the CPU, which is faster there than torch. "torch": torch on the CPU, the path that an
+        accelerator takes. "cuda", "cuda:1", "mps", "xpu" and so on: torch on that device. "auto": the accelerator that
+        torch offers, if the machine shows signs of one, else "cpu".
+
+    Raises
+    ------
+    ConfigError
+        If torch does not offer the device.
+    """
+    if name in (CPU, TORCH_CPU):
+        return name
+    if name == "auto":
+        return (accelerator() or CPU) if _may_have_accelerator() else CPU
+    import torch
+
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).split("\n")[0]
+        text = say("the device {name!r} cannot be used: {reason}; 'cpu' always can", name=name, reason=reason)
+        raise ConfigError(text) from error
+    return name
+
+
+def accelerator() -> str | None:
+    """The accelerator that torch offers ("cuda", "mps", "xpu", …), or None."""
+    import torch
+
+    if not torch.accelerator.is_available():
+        return None
+    device = torch.accelerator.current_accelerator()
+    return None if device is None else device.type
+
+
+def _may_have_accelerator() -> bool:
+    """A cheap look, so that a machine without an accelerator need not import torch to learn that it has none."""
+    return sys.platform == "darwin" or any(Path(p).exists() for p in ("/dev/nvidiactl", "/dev/kfd", "/dev/dri", "/dev/dxg"))

@@ -1,0 +1,78 @@
+"""The reference engine: the core's own equations, step by step, with NumPy on the CPU and torch elsewhere."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from glassnet.arrays import Array, like, namespace
+from glassnet.backprop import backward_pass, forward_pass
+from glassnet.data.examples import Examples
+from glassnet.engine.base import Engine, Totals
+from glassnet.engine.devices import CPU, TORCH_CPU
+from glassnet.losses import Loss
+from glassnet.network import Network, check_targets
+from glassnet.optimisers import Updater
+from glassnet.random import Draws
+
+_EVALUATION_ROWS = 4096
+
+
+class ReferenceEngine(Engine):
+    """Runs :func:`forward_pass`, :func:`backward_pass` and the updater for each batch, and nothing else."""
+
+    name: ClassVar[str] = "reference"
+
+    def __init__(self, network: Network, loss: Loss, updater: Updater, device: str) -> None:
+        super().__init__(network, loss, updater, device)
+        self._own = network if device == CPU else network.on_torch("cpu" if device == TORCH_CPU else device)
+        self._like = next(self._own.parameters())[1]
+
+    def place(self, examples: Examples) -> Examples:
+        """Move the examples to the device, in the network's precision."""
+        xp = namespace(self._like)
+        dtype = self._like.dtype
+        x = xp.astype(like(examples.x, self._like), dtype, copy=False)
+        y = like(examples.y, self._like)
+        y = check_targets(y, n=len(x), outputs=self._own.sizes[-1], loss=self.loss, dtype=dtype)
+        weight = examples.weight
+        return Examples(x, y, None if weight is None else xp.astype(like(weight, self._like), dtype))
+
+    def train(
+        self, examples: Examples, order: np.ndarray, *, first: int, epoch: int, batch_size: int, lrs: np.ndarray
+    ) -> Totals:
+        """Forward pass, loss, backward pass, update: one batch after another."""
+        totals = Totals()
+        rows = like(order, self._like)
+        for step, lr in enumerate(lrs.tolist()):
+            start = first + step * batch_size
+            batch = examples.take(rows[start : start + batch_size])
+            draws = self._own.draws(len(batch), first=start, epoch=epoch)
+            totals.add(self.loss, *self._step(batch, draws, lr))
+        return totals
+
+    def _step(self, batch: Examples, draws: Draws, lr: float) -> tuple[Array, Array, Array, Array | None]:
+        """One batch: the loss's value, the outputs, the targets and the weights."""
+        x, y, weight = batch.x, batch.y, batch.weight
+        a, caches = forward_pass(self._own, x, draws)
+        value = self.loss.value(a, y, weight)
+        grads = backward_pass(self._own, caches, self.loss.gradient(a, y, weight))
+        self.updater(self._own, grads, lr)
+        return value, a, y, weight
+
+    def evaluate(self, examples: Examples) -> Totals:
+        """Forward passes over slices of the rows."""
+        totals = Totals()
+        for start in range(0, len(examples), _EVALUATION_ROWS):
+            part = slice(start, start + _EVALUATION_ROWS)
+            x, y = examples.x[part], examples.y[part]
+            weight = None if examples.weight is None else examples.weight[part]
+            a = self._own.forward(x)
+            totals.add(self.loss, self.loss.value(a, y, weight), a, y, weight)
+        return totals
+
+    def sync(self) -> None:
+        """On the CPU the arrays are the network's own; from elsewhere they are copied."""
+        if self._own is not self.network and self.device != TORCH_CPU:
+            self.network.set_parameters(dict(self._own.parameters()))

@@ -1,0 +1,35 @@
+"""Callbacks: what else happens while a network is trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from glassnet.training.trainer import Trainer
+
+
+class Callback:
+    """Override what you need. Every hook gets the trainer, with its network, epoch, step, history and ``stop``.
+
+    Attributes
+    ----------
+    every : int
+        After how many steps ``on_batch_end`` is called.
+    """
+
+    every: int = 1
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        """Before the first epoch."""
+
+    def on_epoch_begin(self, trainer: Trainer) -> None:
+        """Before an epoch's first step."""
+
+    def on_batch_end(self, trainer: Trainer) -> None:
+        """After every ``every`` steps, and after the epoch's last."""
+
+    def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:
+        """After validation, with the epoch's figures (which a callback may add to)."""
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        """After the last epoch."""

@@ -1,0 +1,401 @@
+"""The training loop, in small steps that a subclass can override."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+import warnings
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from glassnet.activations import Softmax
+from glassnet.arrays import to_numpy
+from glassnet.config import TrainingConfig
+from glassnet.data.split import split
+from glassnet.data.examples import Examples
+from glassnet.engine import choose, resolve_device
+from glassnet.errors import ConfigError, DataError, GlassnetWarning, NotFiniteError, ShapeError
+from glassnet.losses import Loss, sample_weights
+from glassnet.losses import loss as make_loss
+from glassnet.messages import say
+from glassnet.network import Network, check_targets
+from glassnet.optimisers import OPTIMISERS, Clip, Updater
+from glassnet.random import permutation
+from glassnet.regularisers import Regularisation
+from glassnet.schedules import SCHEDULES
+from glassnet.training.callbacks import Callback
+from glassnet.training.early_stopping import EarlyStopping
+from glassnet.training.history import History
+
+
+class Trainer:
+    """Trains a network: each epoch in a new order, batch by batch, with figures after each.
+
+    Parameters
+    ----------
+    network : Network
+        Trained in place.
+    config : TrainingConfig
+    callbacks : iterable of Callback, default ()
+
+    Attributes
+    ----------
+    epoch : int
+        From 1; the epoch under way or last done.
+    step : int
+        Steps made in all.
+    lr : float
+        Of the last step.
+    history : History
+    validation : Examples or None
+    """
+
+    def __init__(self, network: Network, config: TrainingConfig, callbacks: Iterable[Callback] = ()) -> None:
+        self.network = network
+        self.config = config
+        self.callbacks = list(callbacks)
+        if config.early_stopping is not None:
+            stopping = EarlyStopping(config.early_stopping, monitor=config.monitor, restore_best=config.restore_best)
+            self.callbacks.insert(0, stopping)
+        if config.loss == "auto":
+            raise ConfigError(say("a trainer needs a loss; only train() can choose one by looking at y"))
+        self.loss: Loss = make_loss(config.loss)
+        self.optimiser = OPTIMISERS.make(config.optimiser)
+        self.schedule = SCHEDULES.make(config.schedule)
+        self.base_lr = config.lr if config.lr is not None else self.optimiser.default_lr
+        regularisation = Regularisation(
+            l1=config.l1,
+            l2=config.l2,
+            weight_decay=config.weight_decay,
+            decay_form=config.decay_form,
+            max_norm=config.max_norm,
+            biases=config.regularise_biases,
+        )
+        self.regularisation = self.optimiser.regularisation(regularisation)
+        self.updater = Updater(self.optimiser, self.regularisation, Clip(config.clip_norm, config.clip_value))
+        self.device = resolve_device(config.device)
+        self.engine = choose(config.engine)(network, self.loss, self.updater, self.device)
+        self.history = History()
+        self.validation: Examples | None = None
+        self.epoch = 0
+        self.step = 0
+        self.lr = self.base_lr
+        self.schedule_state = self.schedule.start()
+        self._check_output()
+
+    def fit(self, examples: Examples, validation: Examples | None = None) -> History:
+        """Train until the epochs are done or a callback stops it.
+
+        Parameters
+        ----------
+        examples : Examples
+            x (N, n[0]), y, weights.
+        validation : Examples, optional
+            Examples of the same form that are not trained on; their figures are reported.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        DataError, ShapeError
+            If the examples do not fit the network and the loss, or hold NaN or infinity.
+        NotFiniteError
+            If the training loss is no longer finite. The network is left as it then is.
+        """
+        examples = self._prepared(examples)
+        self.validation = None if validation is None else self._prepared(validation)
+        self.batch_size = min(self.config.batch_size, len(examples))
+        self.steps_per_epoch = -(-len(examples) // self.batch_size)
+        with self._threads():
+            train_set = self.engine.place(examples)
+            validation_set = None if self.validation is None else self.engine.place(self.validation)
+            self._call("on_train_begin")
+            try:
+                while self.epoch < self.config.epochs and not self.history.stop_code:
+                    self._epoch(train_set, validation_set)
+                if not self.history.stop_code:
+                    self.stop("epochs", say("all {epochs} epochs are done", epochs=self.config.epochs))
+            except KeyboardInterrupt:
+                self.stop("interrupted", say("interrupted in epoch {epoch}", epoch=self.epoch))
+            self.engine.sync()
+            self._call("on_train_end")
+        return self.history
+
+    def stop(self, code: str, reason: str) -> None:
+        """End training after this epoch; ``reason`` is kept in the history."""
+        self.history.stop_code, self.history.stop_reason = code, reason
+
+    # The steps of an epoch
+
+    def _epoch(self, train_set: Examples, validation_set: Examples | None) -> None:
+        self.epoch += 1
+        self._call("on_epoch_begin")
+        started = time.perf_counter()
+        figures = self.run_epoch(train_set, self.order(len(train_set)))
+        record: dict[str, Any] = {"epoch": self.epoch, **figures}
+        penalty = self.penalty()
+        if penalty is not None:
+            record["penalty"] = penalty
+        if validation_set is not None:
+            figures = self.engine.evaluate(validation_set).metrics(self.loss)
+            record.update({f"val_{name}": value for name, value in figures.items()})
+        record.update(lr=self.lr, seconds=time.perf_counter() - started)
+        self.history.epochs.append(record)
+        self._check_finite(record["loss"])
+        self.schedule.epoch_end(self.schedule_state, record.get("val_loss", record["loss"]))
+        self._call("on_epoch_end", record)
+
+    def order(self, n: int) -> np.ndarray:
+        """The order of the rows in this epoch, int64 (n,)."""
+        if not self.config.shuffle:
+            return np.arange(n)
+        return permutation(n, seed=self.config.seed, epoch=self.epoch - 1)
+
+    def run_epoch(self, train_set: Examples, order: np.ndarray) -> dict[str, float]:
+        """All batches of an epoch; the training loss and metric."""
+        totals = None
+        listeners = [c for c in self.callbacks if type(c).on_batch_end is not Callback.on_batch_end]
+        chunk = min([c.every for c in listeners], default=self.steps_per_epoch)
+        for start in range(0, self.steps_per_epoch, chunk):
+            count = min(chunk, self.steps_per_epoch - start)
+            factors = self.schedule.factors(
+                self.step, count, self.steps_per_epoch, self.config.epochs, self.schedule_state
+            )
+            part = self.engine.train(
+                train_set,
+                order,
+                first=start * self.batch_size,
+                epoch=self.epoch - 1,
+                batch_size=self.batch_size,
+                lrs=self.base_lr * factors,
+            )
+            totals = part if totals is None else totals + part
+            self.step += count
+            self.lr = float(self.base_lr * factors[-1])
+            for callback in listeners:
+                callback.on_batch_end(self)
+        if self.config.train_figures == "after":
+            totals = self.engine.evaluate(train_set)
+        assert totals is not None
+        return totals.metrics(self.loss)
+
+    def penalty(self) -> float | None:
+        """The value of the ℓ1 and ℓ2 penalties, or None without any."""
+        rules = self.regularisation
+        if not (rules.l1 or rules.l2):
+            return None
+        self.engine.sync()
+        return float(sum(float(rules.penalty(name.split(".")[1], theta)) for name, theta in self.network.parameters()))
+
+    # Checks and small things
+
+    def _call(self, hook: str, *arguments: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, hook)(self, *arguments)
+
+    def _threads(self) -> AbstractContextManager[Any]:
+        limit = self.config.threads or available_cores()
+        if self.device == "cpu":
+            return threadpool_limits(limits=limit)
+        if self.device == "torch":
+            return _TorchThreads(limit)
+        return nullcontext()
+
+    def _prepared(self, examples: Examples) -> Examples:
+        """Examples that the network and the loss can take, class weights multiplied in."""
+        x, y, weight = np.asarray(examples.x), np.asarray(examples.y), examples.weight
+        if x.ndim != 2 or x.shape[1] != self.network.sizes[0]:
+            text = say("x must have the shape (N, {n}), not {shape}", n=self.network.sizes[0], shape=x.shape)
+            raise ShapeError(text)
+        if len(x) == 0:
+            raise DataError(say("there are no rows to learn from"))
+        for name, array in (("x", x), ("y", y), ("weight", weight)):
+            if array is not None:
+                check_finite(name, np.asarray(array))
+        y = check_targets(y, n=len(x), outputs=self.network.sizes[-1], loss=self.loss, dtype=self.network.dtype)
+        self._check_range(y)
+        if self.config.class_weight is not None:
+            if self.loss.target not in ("classes", "labels"):
+                raise ConfigError(say("class weights need a loss for classes, not {loss!r}", loss=self.loss.name))
+            labels = np.argmax(y, axis=1) if self.loss.target == "classes" and y.ndim == 2 else y
+            weight = sample_weights(labels, self.config.class_weight, weight)
+        if weight is not None:
+            weight = np.asarray(weight, dtype=self.network.dtype)
+            if weight.shape != (len(x),):
+                raise ShapeError(say("sample weights must have the shape ({n},), not {shape}", n=len(x), shape=weight.shape))
+            if (weight < 0).any() or not (weight > 0).any():
+                raise DataError(say("sample weights must not be negative, and not all be 0"))
+        return Examples(x, y, weight)
+
+    def _check_range(self, y: np.ndarray) -> None:
+        if self.loss.target == "labels" and ((y < 0) | (y > 1)).any():
+            raise DataError(say("the loss {loss!r} needs targets from 0 to 1", loss=self.loss.name))
+        if self.loss.target == "counts" and (y < 0).any():
+            raise DataError(say("the loss {loss!r} needs counts, 0 or above", loss=self.loss.name))
+
+    def _check_output(self) -> None:
+        """Warn of a softmax that is fed to a loss that has its own."""
+        last = getattr(self.network.layers[-1], "activation", None)
+        if self.loss.takes_logits and isinstance(last, Softmax):
+            text = say(
+                "the network ends in softmax, and the loss {loss!r} applies one again; "
+                "use output='identity', or the loss 'log_loss'",
+                loss=self.loss.name,
+            )
+            warnings.warn(text, GlassnetWarning, stacklevel=3)
+
+    def _check_finite(self, loss: float) -> None:
+        if math.isfinite(loss):
+            return
+        self.engine.sync()
+        names = [name for name, theta in self.network.parameters() if not np.isfinite(to_numpy(theta)).all()]
+        text = say(
+            "the training loss became {loss} in epoch {epoch} (parameters not finite: {names}); "
+            "a lower learning rate than {lr:g}, scaled inputs or clip_norm usually help",
+            loss=loss,
+            epoch=self.epoch,
+            names=", ".join(names) or say("none"),
+            lr=self.base_lr,
+        )
+        raise NotFiniteError(text)
+
+
+class _TorchThreads(AbstractContextManager[None]):
+    """Torch's thread count within a block."""
+
+    def __init__(self, limit: int) -> None:
+        import torch
+
+        self._torch, self._limit, self._before = torch, limit, torch.get_num_threads()
+
+    def __enter__(self) -> None:
+        self._torch.set_num_threads(self._limit)
+
+    def __exit__(self, *_: object) -> None:
+        self._torch.set_num_threads(self._before)
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else (os.cpu_count() or 1)
+
+
+def default_loss(network: Network, y: np.ndarray) -> Loss:
+    """The loss that goes with the network's output and the targets.
+
+    Class indices for several outputs: log loss after softmax, else cross-entropy. Anything else: squared error.
+    """
+    if y.ndim == 1 and y.dtype.kind in "iub" and network.sizes[-1] > 1:
+        softmax = isinstance(getattr(network.layers[-1], "activation", None), Softmax)
+        return make_loss("log_loss" if softmax else "cross_entropy")
+    return make_loss("squared_error")
+
+
+def check_finite(name: str, array: np.ndarray) -> None:
+    """DataError naming the first entry that is NaN or infinite."""
+    if array.dtype.kind not in "fc" or np.isfinite(array).all():
+        return
+    index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+    text = say(
+        "{name} holds {value} at {index}; fill or drop such entries first", name=name, value=array[index], index=index
+    )
+    raise DataError(text)
+
+
+def train(
+    network: Network,
+    x: Any,
+    y: Any,
+    *,
+    sample_weight: Any = None,
+    validation: float | tuple[Any, ...] | None = None,
+    callbacks: Sequence[Callback] = (),
+    **config: Any,
+) -> History:
+    """Train a network in place on arrays.
+
+    Parameters
+    ----------
+    network : Network
+    x : array (N, n[0])
+    y : array
+        Class indices (N,), or targets (N, n[L]); (N,) will do for one output.
+    sample_weight : array (N,), optional
+    validation : float in (0, 1), or tuple (x, y) or (x, y, weight), optional
+        A share of the rows to hold out (stratified by class), or a set of one's own.
+    callbacks : sequence of Callback, default ()
+    loss : str, dict, Loss or pair of functions, default "auto"
+        "auto": if y holds class indices and the network has several outputs, cross-entropy (log loss after softmax),
+        else squared error. By name: squared_error, absolute_error, huber, poisson, cross_entropy, binary_cross_entropy, log_loss.
+    optimiser : str, dict or Optimiser, default "adam"
+        sgd, momentum, nesterov, rmsprop, adam, adamw.
+    lr : float > 0, optional
+        Learning rate; by default 0.1 for SGD, 0.01 with momentum, 0.001 for the others.
+    schedule : str, dict or Schedule, default "constant"
+        constant, step, exponential, inverse_scaling, linear, cosine, one_cycle, reduce_on_plateau; each takes
+        ``warmup``, in epochs.
+    batch_size : int, default 32
+    epochs : int, default 100
+    shuffle : bool, default True
+    l1, l2, weight_decay, decay_form, max_norm, regularise_biases : see Regularisation
+    clip_norm, clip_value : see Clip
+    early_stopping : str, dict or Criterion, optional
+        "GL5", "PQ0.5", "UP3", "patience10"; needs ``validation``.
+    monitor : {"loss", "metric"}, default "loss"
+    restore_best : bool, default True
+    train_figures : {"running", "after"}, default "running"
+        Training loss and metric as they were during the epoch (dropout on), or of all rows after it.
+    class_weight : "balanced" or dict, optional
+    seed : int, default 0
+        Of the order of the rows and of the held-out share. The dropout masks follow the network's seed.
+    device : str, default "auto"
+        "cpu", "cuda" or what torch offers; see :func:`glassnet.engine.resolve_device`.
+    engine : str, default "auto"
+    threads : int, optional
+        By default as many as there are cores for this process.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    ConfigError
+        If an option is unknown or out of its range.
+    DataError, ShapeError
+        If x, y or the weights cannot be used.
+    NotFiniteError
+        If the loss does not stay finite.
+
+    Examples
+    --------
+    >>> import numpy as np, glassnet
+    >>> x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    >>> network = glassnet.Network.dense([2, 8, 1], "tanh")
+    >>> history = glassnet.train(network, x, [0, 1, 1, 0], epochs=300, lr=0.02)
+    >>> bool(history["loss"][-1] < 0.01)
+    True
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    settings = TrainingConfig.make(**config)
+    if settings.loss == "auto":
+        settings = settings.replaced(loss=default_loss(network, y))
+    trainer = Trainer(network, settings, callbacks)
+    weight = None if sample_weight is None else np.asarray(sample_weight)
+    examples = Examples(x, y, weight)
+    held_out: Examples | None = None
+    if isinstance(validation, tuple):
+        held_out = Examples(*map(np.asarray, validation))
+    elif validation is not None:
+        labels = y if trainer.loss.target == "classes" and y.ndim == 1 else None
+        kept, held = split(len(x), validation, seed=settings.seed, labels=labels)
+        examples, held_out = examples.take(kept), examples.take(held)
+    return trainer.fit(examples, held_out)
