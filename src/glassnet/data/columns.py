@@ -7,7 +7,7 @@ Shapes: N rows, F features of the column.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 import numpy as np
 import pyarrow as pa
@@ -69,15 +69,22 @@ class ScaledColumn:
         """Means and scales of the training rows. Numbers are scaled as ``scaling`` says, booleans stay 0 and 1."""
         kind = kind_of(part.columns.schema.field(name).type)
         assert kind in _PARTS
-        values, missing = _numbers(part, name, kind, 0)
+        values, missing = _numbers(part, name, kind)
         known = values[~missing]
         check_range(known, part, name, np.flatnonzero(~missing))
         fill, shift, scale = scaling_of(known, "none" if kind == "boolean" else scaling)
-        return cls(name, kind, *(tuple(item.tolist()) for item in (fill, shift, scale)), bool(missing.any()))
+        return cls(
+            name,
+            cast(Kind, kind),
+            tuple(fill.tolist()),
+            tuple(shift.tolist()),
+            tuple(scale.tolist()),
+            bool(missing.any()),
+        )
 
-    def encode(self, part: Table, first: int, out: np.ndarray) -> None:
-        """Fill ``out`` (N, F) from the rows of ``part``, which begin at row ``first`` of the whole."""
-        values, missing = _numbers(part, self.name, self.kind, first)
+    def encode(self, part: Table, out: np.ndarray) -> None:
+        """Fill ``out`` (N, F) from the rows of ``part``."""
+        values, missing = _numbers(part, self.name, self.kind)
         values[missing] = self.fill
         with np.errstate(over="ignore", invalid="ignore"):
             count = values.shape[1]
@@ -116,9 +123,12 @@ class CategoryColumn:
         if len(set(self.categories)) < len(self.categories):
             raise ValueError(f"column {self.name!r} has a category twice")
 
-    def encode(self, part: Table, first: int, out: np.ndarray) -> None:
-        """Fill ``out`` (N, F) from the rows of ``part``, which begin at row ``first`` of the whole."""
-        values = as_text(part.columns.column(self.name))
+    def encode(self, part: Table, out: np.ndarray) -> None:
+        """Fill ``out`` (N, F) from the rows of ``part``."""
+        try:
+            values = as_text(part.columns.column(self.name))
+        except pa.ArrowException as error:
+            raise _other_kind(part, self.name, "category", 0) from error
         codes = pc.index_in(values, value_set=pa.array(self.categories, pa.large_string()))
         other = len(self.categories) + self.missing
         slot = pc.fill_null(codes, other).to_numpy()
@@ -230,7 +240,7 @@ def looks_numeric(values: pa.Array) -> np.ndarray:
     return found
 
 
-def _numbers(part: Table, name: str, kind: str, first: int) -> tuple[np.ndarray, np.ndarray]:
+def _numbers(part: Table, name: str, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """A column as float64 (N, F), and which rows are missing, bool (N,); those hold 0."""
     column = part.columns.column(name)
     given = kind_of(column.type)
@@ -290,7 +300,8 @@ def _circle(turns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _other_kind(part: Table, name: str, kind: str, row: int) -> DataError:
     text = say(
-        "column {column!r} held {expected} in training but holds {found} now, as in row {row:,} (counting from 0): {value!r}; "
+        "column {column!r} held {expected} in training but holds {found} now, as in row {row:,} (counting from 0): "
+        "{value!r}; "
         "correct the value, or train again on data like these",
         column=name,
         expected=_kind_text(kind),

@@ -81,7 +81,8 @@ def read_parquet_folder(paths: list[Path]) -> pa.Table:
     for path, table in zip(paths, tables, strict=True):
         if sorted(table.column_names) != sorted(first):
             text = say(
-                "{file} has the columns {columns}, but {first} has {expected}; the files of a folder need the same columns",
+                "{file} has the columns {columns}, but {first} has {expected}; the files of a folder need the same "
+                "columns",
                 file=path,
                 columns=listed(table.column_names),
                 first=paths[0].name,
@@ -92,7 +93,9 @@ def read_parquet_folder(paths: list[Path]) -> pa.Table:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
         text = say(
-            "the Parquet files in {folder} do not fit together: {error}", folder=paths[0].parent, error=_first_line(error)
+            "the Parquet files in {folder} do not fit together: {error}",
+            folder=paths[0].parent,
+            error=_first_line(error),
         )
         raise DataError(text) from error
 
@@ -103,7 +106,8 @@ def check_table(table: pa.Table, name: object) -> pa.Table:
     twice = [column for column, count in Counter(names).items() if count > 1]
     if twice:
         text = say(
-            "{name} has more than one column called {columns}; rename them, and see that the first line names the columns",
+            "{name} has more than one column called {columns}; rename them, and see that the first line names the "
+            "columns",
             name=name,
             columns=listed(map(repr, twice)),
         )
@@ -116,7 +120,8 @@ def check_table(table: pa.Table, name: object) -> pa.Table:
             table = table.set_column(place, field.name, table.column(place).cast(pa.large_string()))
         elif not _is_plain(value_type):
             text = say(
-                "column {column!r} of {name} holds {type} values; columns must hold numbers, true/false, text or dates: "
+                "column {column!r} of {name} holds {type} values; columns must hold numbers, true/false, text or "
+                "dates: "
                 "spread it over plain columns or remove it",
                 column=field.name,
                 name=name,
@@ -214,9 +219,10 @@ def _bad_csv(path: Path, separator: str, error: Exception) -> DataError:
 
 def _not_utf8(path: Path) -> DataError:
     """Says which line of a text file is not UTF-8."""
-    number = 1
+    number = 0
     with _open(path) as file:
-        for number, line in enumerate(file, start=1):
+        for line in file:
+            number += 1
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError:
@@ -316,7 +322,9 @@ def _bad_array(path: Path, error: BaseException) -> DataError:
 def is_idx(path: Path) -> bool:
     """Whether the name is one of MNIST's idx files, such as ``train-images-idx3-ubyte.gz``."""
     name = path.name.lower()
-    return "idx" in name and ("ubyte" in name or name.removesuffix(".gz").endswith(("idx", "idx1", "idx2", "idx3", "idx4")))
+    return "idx" in name and (
+        "ubyte" in name or name.removesuffix(".gz").endswith(("idx", "idx1", "idx2", "idx3", "idx4"))
+    )
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -330,7 +338,8 @@ def read_idx(path: Path) -> np.ndarray:
             magic = file.read(4)
             if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES or not 1 <= magic[3] <= 8:
                 text = say(
-                    "{file} is not an idx file: it begins with {bytes}, expected 00 00, a type and a number of dimensions",
+                    "{file} is not an idx file: it begins with {bytes}, expected 00 00, a type and a number of "
+                    "dimensions",
                     file=path,
                     bytes=magic.hex(" ") or say("nothing"),
                 )
@@ -340,7 +349,9 @@ def read_idx(path: Path) -> np.ndarray:
             check_memory(shape, dtype, str(path))
             body = _exactly(file, math.prod(shape) * dtype.itemsize, path)
             if file.read(1):
-                text = say("{file} is longer than its header says (shape {shape}); it is damaged", file=path, shape=shape)
+                text = say(
+                    "{file} is longer than its header says (shape {shape}); it is damaged", file=path, shape=shape
+                )
                 raise DataError(text)
     except DataError:
         raise

@@ -88,13 +88,15 @@ class Arrays:
     def __post_init__(self) -> None:
         if self.x.dtype.kind not in "biuf":
             text = say(
-                "the inputs must be real numbers, but the array has dtype {dtype}; convert it (and make sparse arrays dense)",
+                "the inputs must be real numbers, but the array has dtype {dtype}; convert it (and make sparse "
+                "arrays dense)",
                 dtype=self.x.dtype,
             )
             raise DataError(text)
         if self.x.ndim < 2:
             text = say(
-                "the inputs must have the shape (rows, features), but have {shape}; for one feature use x.reshape(-1, 1)",
+                "the inputs must have the shape (rows, features), but have {shape}; for one feature use "
+                "x.reshape(-1, 1)",
                 shape=self.x.shape,
             )
             raise DataError(text)
@@ -160,8 +162,8 @@ def listed(names: Iterable[object]) -> str:
 
 
 def _as_index(index: Index) -> np.ndarray:
-    index = np.asarray(index)
-    return index.astype(np.int64) if index.size == 0 else index
+    rows: np.ndarray = np.asarray(index)
+    return rows.astype(np.int64) if rows.size == 0 else rows
 
 
 def _numbers(row_numbers: np.ndarray | None, index: np.ndarray) -> np.ndarray:

@@ -139,7 +139,8 @@ def _images(path: Path, need_target: bool) -> Arrays:
     labels = files.labels_beside(path)
     if labels is None and need_target:
         text = say(
-            "there is no file of labels beside {file}; for the name ...-images-idx3-ubyte it is called ...-labels-idx1-ubyte",
+            "there is no file of labels beside {file}; for the name ...-images-idx3-ubyte it is called "
+            "...-labels-idx1-ubyte",
             file=path,
         )
         raise DataError(text)
@@ -217,7 +218,8 @@ def _with_target(table: pa.Table, y: Any) -> pa.Table:
         values = values[:, 0]
     if isinstance(values, np.ndarray) and values.ndim != 1:
         text = say(
-            "the targets beside a table must have the shape (rows,), but have {shape}; give the inputs as an array for more",
+            "the targets beside a table must have the shape (rows,), but have {shape}; give the inputs as an array "
+            "for more",
             shape=values.shape,
         )
         raise DataError(text)
@@ -263,7 +265,9 @@ def _to_array(values: Any) -> np.ndarray:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(say("cannot use {type} as an array: {error}", type=type(values).__name__, error=reason)) from error
+        raise DataError(
+            say("cannot use {type} as an array: {error}", type=type(values).__name__, error=reason)
+        ) from error
 
 
 # ---------------------------------------------------------------------------------------------------- targets
@@ -325,7 +329,9 @@ def _array(array: np.ndarray, target: str | int | None, need_target: bool, name:
     try:
         column = int(target)
     except ValueError:
-        text = say("the columns of {name} have numbers, not names; {target!r} is not a whole number", name=name, target=target)
+        text = say(
+            "the columns of {name} have numbers, not names; {target!r} is not a whole number", name=name, target=target
+        )
         raise DataError(text) from None
     x = Arrays(array).x
     if x.ndim != 2 or not -x.shape[1] <= column < x.shape[1]:
@@ -337,4 +343,3 @@ def _array(array: np.ndarray, target: str | int | None, need_target: bool, name:
         )
         raise DataError(text)
     return Arrays(np.delete(x, column, axis=1), x[:, column])
-

@@ -40,7 +40,9 @@ def split(n: int, share: float, *, seed: int, labels: Any = None) -> tuple[np.nd
         If ``share`` is not between 0 and 1, or either side would be empty.
     """
     if not 0 < share < 1:
-        text = say("the share of rows to hold out lies between 0 and 1, not {share}; 0.2 holds out a fifth", share=share)
+        text = say(
+            "the share of rows to hold out lies between 0 and 1, not {share}; 0.2 holds out a fifth", share=share
+        )
         raise DataError(text)
     order = permutation(n, seed=check_seed(seed), purpose=Purpose.SPLIT)
     codes = np.zeros(n, dtype=np.int64) if labels is None else _class_codes(labels)
@@ -49,7 +51,7 @@ def split(n: int, share: float, *, seed: int, labels: Any = None) -> tuple[np.nd
     sizes = np.bincount(codes)
     quota = _quotas(sizes, share)
     held_rows = int(quota.sum())
-    if held_rows == 0 or held_rows == n:
+    if held_rows in (0, n):
         text = say(
             "holding out {share:.4g} of {n:,} rows leaves no row on one side; give more rows or another share",
             share=share,
@@ -87,4 +89,5 @@ def _class_codes(labels: Any) -> np.ndarray:
     encoded = labels.dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
-    return np.asarray(encoded.indices.fill_null(-1)).astype(np.int64) + 1  # missing labels are class 0
+    codes: np.ndarray = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes + 1  # missing labels are class 0
