@@ -65,7 +65,7 @@ class TrainingConfig(Branch):
     optimiser: Any = "adam"
     lr: Positive | None = None
     schedule: Any = "constant"
-    batch_size: Annotated[int, Field(gt=0)] = 32
+    batch_size: Annotated[int, Field(gt=0)] | None = None
     epochs: Annotated[int, Field(gt=0)] = 100
     shuffle: bool = True
     l1: NonNegative = 0.0

@@ -174,13 +174,13 @@ class Network:
         positions = like(np.arange(first, first + n, dtype=np.int64), next(self.parameters())[1])
         return Draws(self.seed, positions, epoch, purpose)
 
-    def sample(self, x: Array, samples: int) -> Iterator[Array]:
+    def sample(self, x: Array, samples: int, *, first: int = 0) -> Iterator[Array]:
         """Monte-Carlo dropout: outputs (N, n[L]) under ``samples`` random masks (Gal and Ghahramani 2016).
 
-        The mask of row n and sample t depends on (seed, t, n) only.
+        The mask of row n and sample t depends on (seed, t, ``first`` + n) only.
         """
         for t in range(samples):
-            yield self.forward(x, draws=self.draws(len(x), epoch=t, purpose=Purpose.PREDICT))
+            yield self.forward(x, draws=self.draws(len(x), first=first, epoch=t, purpose=Purpose.PREDICT))
 
     # Changing it
 

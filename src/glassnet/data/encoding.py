@@ -42,9 +42,10 @@ _IDENTIFIER_SHARE = 0.5  # a text column with more distinct values than this sha
 
 @dataclass(frozen=True)
 class ArrayScaling:
-    """How arrays become features: flattened, then ``(x - shift) / scale``, with one value for each feature or one for all.
+    """How arrays become features: flattened, then ``(x - shift) / scale``.
 
-    A scale of 0 marks a feature that was constant in training: it is always 0.
+    Shift and scale have one value for each feature, or one for all. A scale of 0 marks a feature
+    that was constant in training: it is always 0.
     """
 
     feature_shape: tuple[int, ...]
@@ -244,7 +245,7 @@ def _fit_table(part: Table, scaling: ScalingChoice, max_categories: int) -> Enco
 
 
 def _fit_category(name: str, texts: pa.ChunkedArray, most: int, notes: list[str]) -> CategoryColumn | None:
-    """The categories of a text column, or None if its values only tell rows apart; what was decided goes to ``notes``."""
+    """The categories of a text column, or None if its values only tell rows apart; decisions go to ``notes``."""
     counted = pc.value_counts(texts.drop_null())
     values, counts = counted.field("values"), counted.field("counts").to_numpy()
     is_text = ~looks_numeric(values)

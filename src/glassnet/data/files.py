@@ -44,9 +44,11 @@ _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0
 
 
 def read_csv(path: Path) -> pa.Table:
-    """A CSV file, packed with gzip or not. The first line names the columns; empty fields, NA, NaN, null and ? are missing."""
-    names = _column_names(path)
-    separator = _separator(path, names)
+    """A CSV file, packed with gzip or not, whose first line names the columns.
+
+    Empty fields, NA, NaN, null, ? and their like are missing values.
+    """
+    separator = _separator(path, _header(path))
     try:
         table = pa.csv.read_csv(
             path,
@@ -101,7 +103,7 @@ def read_parquet_folder(paths: list[Path]) -> pa.Table:
 
 
 def check_table(table: pa.Table, name: object) -> pa.Table:
-    """The table with column types that the encoding knows, or DataError: no rows, two columns of one name, nested types."""
+    """The table as the encoding can use it; DataError for no rows, two columns of one name, nested types."""
     names = table.column_names
     twice = [column for column, count in Counter(names).items() if count > 1]
     if twice:
@@ -146,7 +148,7 @@ def _is_plain(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests) and not types.is_interval(kind)
 
 
-def _column_names(path: Path) -> str:
+def _header(path: Path) -> str:
     """The first line of a CSV file, or DataError if it cannot hold the names of columns."""
     try:
         with _open(path) as file:
@@ -245,11 +247,11 @@ def _first_line(error: BaseException) -> str:
 def read_npy(path: Path) -> np.ndarray:
     """One array from a .npy file. Arrays of Python objects are refused: they are pickles, which can run code."""
     try:
-        array = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            array = np.load(file, allow_pickle=False)
     except _DAMAGED as error:
         raise _bad_array(path, error) from error
     if not isinstance(array, np.ndarray):
-        array.close()
         raise DataError(say("{file} is a .npz archive by its content; give it that ending", file=path))
     return array
 
@@ -257,14 +259,13 @@ def read_npy(path: Path) -> np.ndarray:
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a .npz file by their names."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if isinstance(archive, np.ndarray):
-                raise DataError(say("{file} is a .npy array by its content; give it that ending", file=path))
-            return {key: archive[key] for key in archive.files}
-    except DataError:
-        raise
-    except (*_DAMAGED, AttributeError, TypeError) as error:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.ndarray):
+                return {key: archive[key] for key in archive.files}
+    except _DAMAGED as error:
         raise _bad_array(path, error) from error
+    raise DataError(say("{file} is a .npy array by its content; give it that ending", file=path))
 
 
 def arrays_by_name(arrays: Mapping[str, Any], name: object) -> tuple[Arrays, Arrays | None]:
@@ -361,7 +362,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def labels_beside(path: Path) -> Path | None:
-    """The file of labels that belongs to an idx file of images, by MNIST's way of naming them; None if it is not there."""
+    """The file of labels that belongs to an idx file of images, by MNIST's names; None if it is not there."""
     stem = path.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
     for name in (stem, stem + ".gz"):
         beside = path.with_name(name)

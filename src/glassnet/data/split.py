@@ -71,7 +71,7 @@ def _quotas(sizes: np.ndarray, share: float) -> np.ndarray:
     """How many rows of each class are held out, (classes,): proportional, by the largest remainder."""
     most = np.maximum(sizes - 1, 0)
     exact = sizes * share
-    quota = np.minimum(np.floor(exact).astype(np.int64), most)
+    quota: np.ndarray = np.minimum(np.floor(exact).astype(np.int64), most)
     wanted = round(float(exact.sum()))
     by_remainder = np.argsort(np.floor(exact) - exact, kind="stable")
     can_give = by_remainder[quota[by_remainder] < most[by_remainder]]
@@ -90,4 +90,5 @@ def _class_codes(labels: Any) -> np.ndarray:
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     codes: np.ndarray = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes + 1  # missing labels are class 0
+    codes += 1  # missing labels are class 0
+    return codes

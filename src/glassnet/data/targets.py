@@ -91,8 +91,8 @@ class TargetEncoding:
         Raises
         ------
         DataError
-            If targets are missing, infinite or of no use for the task: one class only, more than 10,000 classes, text in
-            a regression.
+            If targets are missing, infinite or of no use for the task: one class only, more than 10,000 classes,
+            text in a regression.
         """
         if task is not None and task not in get_args(Task):
             choices = ", ".join(get_args(Task))
@@ -194,8 +194,8 @@ class TargetEncoding:
         Returns
         -------
         predictions : ndarray
-            The label with the greatest output, (N,); numbers in the targets' units, (N,) or (N, K) if K > 1; or 0 and 1,
-            int64 (N, K), for "multilabel".
+            The label with the greatest output, (N,); numbers in the targets' units, (N,) or (N, K) if K > 1; or 0
+            and 1, int64 (N, K), for "multilabel".
         """
         outputs = np.asarray(outputs)
         if outputs.ndim == 1 and self.n_outputs == 1:
@@ -275,7 +275,7 @@ class _Texts:
 
 
 def _plain(values: Any) -> Any:
-    """Targets as a NumPy array of booleans, integers or floats, (N,) or (N, K > 1), or as :class:`_Texts`; none is missing."""
+    """Targets as a NumPy array of booleans or numbers, (N,) or (N, K > 1), or as :class:`_Texts`; none is missing."""
     if not isinstance(values, (pa.Array, pa.ChunkedArray)):
         array = np.asarray(values)
         if array.ndim == 2 and array.shape[1] == 1:
@@ -404,7 +404,7 @@ def _distinct(plain: Any) -> list[Label]:
 
 
 def _names(classes: list[Label], names: tuple[str, ...] | None) -> tuple[str, ...]:
-    """A name for each class: those given for 0, 1, 2, ..., or for the classes in sorted order, or the labels themselves."""
+    """A name for each class: given for 0, 1, 2, ..., or for the classes in sorted order; or else the label itself."""
     if names is None:
         return tuple(str(label) for label in classes)
     if all(_label_kind(label) is int for label in classes) and int(classes[0]) >= 0 and int(classes[-1]) < len(names):

@@ -111,7 +111,7 @@ class Trainer:
         """
         examples = self._prepared(examples)
         self.validation = None if validation is None else self._prepared(validation)
-        self.batch_size = min(self.config.batch_size, len(examples))
+        self.batch_size = min(self.config.batch_size or default_batch_size(len(examples)), len(examples))
         self.steps_per_epoch = -(-len(examples) // self.batch_size)
         with self._threads():
             train_set = self.engine.place(examples)
@@ -299,6 +299,11 @@ def default_loss(network: Network, y: np.ndarray) -> Loss:
     return make_loss("squared_error")
 
 
+def default_batch_size(rows: int) -> int:
+    """About 1 in 100 rows, a power of 2 from 16 to 256: an epoch of few rows needs small batches to have enough steps."""
+    return int(min(256, max(16, 2 ** round(math.log2(max(rows, 1) / 100)))))
+
+
 def check_finite(name: str, array: np.ndarray) -> None:
     """DataError naming the first entry that is NaN or infinite."""
     if array.dtype.kind not in "fc" or np.isfinite(array).all():
@@ -342,7 +347,8 @@ def train(
     schedule : str, dict or Schedule, default "constant"
         constant, step, exponential, inverse_scaling, linear, cosine, one_cycle, reduce_on_plateau; each takes
         ``warmup``, in epochs.
-    batch_size : int, default 32
+    batch_size : int, optional
+        By default about 1 in 100 rows, a power of 2 from 16 to 256.
     epochs : int, default 100
     shuffle : bool, default True
     l1, l2, weight_decay, decay_form, max_norm, regularise_biases : see Regularisation

@@ -1,0 +1,327 @@
+"""A model: a trained network with all that it takes to use it on raw rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glassnet.arrays import to_numpy
+from glassnet.data import Arrays, Encoding, Table, TargetEncoding, load_source
+from glassnet.data.examples import Examples
+from glassnet.errors import ConfigError, DataError, ModelFileError
+from glassnet.losses import LOSSES, Loss
+from glassnet.losses import loss as make_loss
+from glassnet.messages import say
+from glassnet.network import Network, parameter_values
+from glassnet.storage import read_arrays, read_document, write_arrays, write_document
+
+FORMAT = "glassnet-model"
+VERSION = 1
+ARRAYS = "model.safetensors"
+MANIFEST = "model.json"
+
+_ROWS = 4096  # predicted at a time
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of some rows.
+
+    Attributes
+    ----------
+    values : ndarray (N,) or (N, K)
+        Labels, or numbers in the target's units; for many labels 0 and 1, (N, K).
+    probabilities : ndarray (N, K) or None
+        Of each class or label; None for regression.
+    spread : ndarray (N, K) or None
+        Standard deviation over Monte-Carlo dropout's masks, of the probabilities or of the numbers; None without it.
+    classes : list
+        What the columns of ``probabilities`` stand for.
+    """
+
+    values: np.ndarray
+    probabilities: np.ndarray | None
+    spread: np.ndarray | None
+    classes: list[Any]
+
+
+class Model:
+    """A network, its loss (which turns outputs into probabilities) and the encodings of its data.
+
+    Parameters
+    ----------
+    network : Network
+    loss : str, dict or Loss
+    target : TargetEncoding, optional
+        How targets were encoded; None: as they are.
+    encoding : Encoding, optional
+        How rows were encoded; None: arrays (N, n[0]) as they are.
+    target_name : str, optional
+        The name of the target's column, if the model learned from a table.
+
+    See Also
+    --------
+    glassnet.load : the model of a file or run.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Any,
+        target: TargetEncoding | None = None,
+        encoding: Encoding | None = None,
+        target_name: str | None = None,
+    ) -> None:
+        self.network = network
+        self.loss: Loss = make_loss(loss)
+        self.target = target
+        self.encoding = encoding
+        self.target_name = target_name
+
+    # Raw rows to arrays
+
+    def part(self, data: Any, *, need_target: bool = False) -> Table | Arrays:
+        """The rows of a source, an object or a part; a source with a test set of its own gives that."""
+        if isinstance(data, (Table, Arrays)):
+            return data
+        source = load_source(data, target=self.target_name, need_target=need_target)
+        return source.train if source.test is None else source.test
+
+    def features(self, part: Table | Arrays) -> np.ndarray:
+        """The network's input for raw rows, (N, n[0])."""
+        if self.encoding is not None:
+            return self.encoding.encode(part, dtype=self.network.dtype)
+        if isinstance(part, Table):
+            raise DataError(say("this model was saved without an encoding; give it arrays of shape (N, {n})", n=self.network.sizes[0]))
+        return part.x.reshape(len(part.x), -1).astype(self.network.dtype)
+
+    def examples(self, data: Any) -> Examples:
+        """Encoded rows and targets of a source, for evaluation or a gradient check."""
+        part = self.part(data, need_target=True)
+        if part.y is None:
+            raise DataError(say("these rows have no target to compare with"))
+        y = np.asarray(part.y) if self.target is None else self.target.encode(part.y, dtype=self.network.dtype)
+        return Examples(self.features(part), y)
+
+    # Predictions
+
+    def predict(self, data: Any, *, samples: int = 0) -> Prediction:
+        """Predict raw rows.
+
+        Parameters
+        ----------
+        data : source, array, data frame, Table or Arrays
+        samples : int, default 0
+            T > 0: Monte-Carlo dropout, the mean over T random masks and its spread (Gal and Ghahramani 2016).
+
+        Raises
+        ------
+        DataError
+            If the rows cannot be encoded as in training.
+        ConfigError
+            If ``samples`` is asked of a network without dropout.
+        """
+        return self.predict_features(self.features(self.part(data)), samples=samples)
+
+    def predict_features(self, x: np.ndarray, *, samples: int = 0) -> Prediction:
+        """Predict encoded rows (N, n[0])."""
+        if samples < 0 or (samples and not any(layer.kind == "dropout" for layer in self.network.layers)):
+            raise ConfigError(say("samples must be 0 or more, and needs a network with dropout"))
+        means, spreads = [], []
+        for start in range(0, max(len(x), 1), _ROWS):
+            rows = x[start : start + _ROWS]
+            if samples:
+                draws = np.stack([self._linked(a) for a in self.network.sample(rows, samples, first=start)])
+                means.append(draws.mean(axis=0))
+                spreads.append(draws.std(axis=0))
+            else:
+                means.append(self._linked(self.network.forward(rows)))
+        mean = np.concatenate(means)
+        spread = np.concatenate(spreads) if samples else None
+        return self._prediction(mean, spread)
+
+    def _linked(self, a: Any) -> np.ndarray:
+        return np.asarray(to_numpy(self.loss.link(a)), dtype=np.float64)
+
+    def _prediction(self, mean: np.ndarray, spread: np.ndarray | None) -> Prediction:
+        classes = list(range(mean.shape[1])) if self.target is None else list(self.target.classes)
+        if self.loss.target == "classes":
+            values = mean.argmax(axis=1) if self.target is None else self.target.decode(mean)
+            return Prediction(values, mean, spread, classes)
+        if self.loss.target == "labels":
+            return Prediction((mean > 0.5).astype(np.int64), mean, spread, classes)
+        if self.target is not None:
+            scale = np.asarray(self.target.scale)
+            values = self.target.decode(mean)
+            return Prediction(values, None, None if spread is None else spread * scale, [])
+        return Prediction(mean[:, 0] if mean.shape[1] == 1 else mean, None, spread, [])
+
+    # Evaluation
+
+    def evaluate(self, data: Any) -> dict[str, Any]:
+        """How good the predictions of raw rows with known targets are.
+
+        Returns
+        -------
+        dict
+            For classes: ``accuracy``, ``log_loss``, ``classes`` (for each: ``label``, ``precision``, ``recall``,
+            ``f1``, ``support``) and ``confusion`` (rows: true, columns: predicted). For many labels: ``accuracy`` (all
+            labels right), ``log_loss`` and ``classes``. For numbers: ``rmse``, ``mae`` and ``r2``, in the target's
+            units. Always ``rows``.
+        """
+        return self.evaluate_examples(data if isinstance(data, Examples) else self.examples(data))
+
+    def evaluate_examples(self, examples: Examples) -> dict[str, Any]:
+        """The same for encoded examples."""
+        prediction = self.predict_features(examples.x)
+        if self.loss.target == "classes":
+            assert prediction.probabilities is not None
+            y = examples.y if examples.y.ndim == 1 else examples.y.argmax(axis=1)
+            return _classification_figures(y, prediction.probabilities, prediction.classes)
+        if self.loss.target == "labels":
+            assert prediction.probabilities is not None
+            return _label_figures(examples.y, prediction.probabilities, prediction.classes)
+        y = examples.y.astype(np.float64)
+        true = y if self.target is None else self.target.decode(y)
+        return _regression_figures(true.reshape(len(true), -1), prediction.values.reshape(len(true), -1))
+
+    # Files
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``model.safetensors`` and its manifest ``model.json`` into a folder.
+
+        Raises
+        ------
+        ConfigError
+            If an activation or the loss is a user's own: a file cannot hold code.
+        ModelFileError
+            If the files cannot be written.
+        """
+        folder = Path(folder)
+        manifest = {
+            "format": FORMAT,
+            "version": VERSION,
+            "network": self.network.config(),
+            "loss": LOSSES.spec(self.loss),
+            "target": None if self.target is None else self.target.to_json(),
+            "target_name": self.target_name,
+            "encoding": None if self.encoding is None else self.encoding.to_json(),
+        }
+        manifest["arrays"] = {"file": ARRAYS, "sha256": write_arrays(folder / ARRAYS, parameter_values(self.network))}
+        write_document(folder / MANIFEST, manifest)
+        return folder
+
+    @classmethod
+    def load(cls, path: str | Path) -> Model:
+        """The model of a folder that :meth:`save` or a run wrote.
+
+        Raises
+        ------
+        ModelFileError
+            If it is missing, damaged, or of another format; the message names the file.
+        """
+        path = Path(path)
+        folder = path if path.is_dir() else path.parent
+        if path.name in (ARRAYS, MANIFEST) or path.is_dir():
+            manifest_path = folder / MANIFEST
+        else:
+            raise ModelFileError(say("{path} is not a run or a model's folder", path=path))
+        if not manifest_path.exists():
+            raise ModelFileError(say("{path} holds no model: there is no {name}", path=folder, name=MANIFEST))
+        manifest = read_document(manifest_path)
+        if manifest.get("format") != FORMAT or manifest.get("version") != VERSION:
+            text = say(
+                "{path} is of the format {format} {version}; this version of glassnet reads {ours} {our_version}",
+                path=manifest_path,
+                format=manifest.get("format"),
+                version=manifest.get("version"),
+                ours=FORMAT,
+                our_version=VERSION,
+            )
+            raise ModelFileError(text)
+        arrays = read_arrays(folder / ARRAYS, str(manifest["arrays"]["sha256"]))
+        try:
+            network = Network.from_config(manifest["network"], arrays)
+            target = None if manifest["target"] is None else TargetEncoding.from_json(manifest["target"])
+            encoding = None if manifest["encoding"] is None else Encoding.from_json(manifest["encoding"])
+            return cls(network, manifest["loss"], target, encoding, manifest["target_name"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ModelFileError(say("{path} is damaged: {error}", path=manifest_path, error=repr(error))) from error
+
+
+load: Callable[[str | Path], Model] = Model.load
+
+
+def fit_encodings(
+    part: Table | Arrays,
+    *,
+    task: Any = None,
+    scaling: Any = "auto",
+    max_categories: int = 100,
+    standardise_target: bool = True,
+) -> tuple[Encoding, TargetEncoding]:
+    """Encodings of rows and targets, from the training rows only."""
+    target = TargetEncoding.fit(part.y, task, part.class_names if isinstance(part, Arrays) else None)
+    if target.task == "regression" and not standardise_target:
+        target = replace(target, mean=(0.0,) * target.n_outputs, scale=(1.0,) * target.n_outputs)
+    return Encoding.fit(part, scaling=scaling, max_categories=max_categories), target
+
+
+def _classification_figures(y: np.ndarray, p: np.ndarray, classes: list[Any]) -> dict[str, Any]:
+    K = p.shape[1]
+    confusion = np.zeros((K, K), dtype=np.int64)
+    np.add.at(confusion, (y, p.argmax(axis=1)), 1)
+    chosen = np.clip(p[np.arange(len(y)), y], np.finfo(np.float64).tiny, None)
+    right = np.diag(confusion)
+    return {
+        "rows": len(y),
+        "accuracy": float(right.sum() / len(y)),
+        "log_loss": float(-np.log(chosen).mean()),
+        "classes": _per_class(right, confusion.sum(axis=0), confusion.sum(axis=1), classes),
+        "confusion": confusion.tolist(),
+    }
+
+
+def _label_figures(y: np.ndarray, p: np.ndarray, classes: list[Any]) -> dict[str, Any]:
+    tiny = np.finfo(np.float64).tiny
+    predicted, true = p > 0.5, y > 0.5
+    log_loss = -(y * np.log(np.clip(p, tiny, None)) + (1 - y) * np.log(np.clip(1 - p, tiny, None)))
+    right = (predicted & true).sum(axis=0)
+    return {
+        "rows": len(y),
+        "accuracy": float((predicted == true).all(axis=1).mean()),
+        "log_loss": float(log_loss.sum(axis=1).mean()),
+        "classes": _per_class(right, predicted.sum(axis=0), true.sum(axis=0), classes),
+    }
+
+
+def _per_class(right: np.ndarray, predicted: np.ndarray, true: np.ndarray, classes: list[Any]) -> list[dict[str, Any]]:
+    precision = right / np.maximum(predicted, 1)
+    recall = right / np.maximum(true, 1)
+    f1 = 2 * right / np.maximum(predicted + true, 1)
+    return [
+        {
+            "label": label,
+            "precision": float(precision[k]),
+            "recall": float(recall[k]),
+            "f1": float(f1[k]),
+            "support": int(true[k]),
+        }
+        for k, label in enumerate(classes)
+    ]
+
+
+def _regression_figures(y: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
+    residual = y - predicted
+    spread = np.square(y - y.mean(axis=0)).sum(axis=0)
+    r2 = 1.0 - np.square(residual).sum(axis=0) / np.where(spread > 0, spread, np.nan)
+    return {
+        "rows": len(y),
+        "rmse": float(np.sqrt(np.square(residual).mean())),
+        "mae": float(np.abs(residual).mean()),
+        "r2": float(r2.mean()),
+    }

@@ -1,0 +1,352 @@
+"""Runs: from a source of data to a trained model in a folder of its own.
+
+A run's folder holds ``config.json`` (everything that decided its outcome), ``model.safetensors`` with its manifest
+``model.json``, ``history.jsonl``, ``results.json`` and ``figures/``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glassnet.config import RunConfig, TrainingConfig
+from glassnet.data import Arrays, Source, Table, load_source, split
+from glassnet.data.examples import Examples
+from glassnet.errors import ConfigError, DataError
+from glassnet.losses import loss as make_loss
+from glassnet.messages import say
+from glassnet.model import Model, fit_encodings
+from glassnet.network import Network
+from glassnet.optimisers import OPTIMISERS
+from glassnet.storage import write_bytes, write_document
+from glassnet.training import Callback, History, Trainer, pretrain
+from glassnet.training.trainer import default_batch_size
+
+CONFIG, HISTORY, RESULTS, FIGURES = "config.json", "history.jsonl", "results.json", "figures"
+
+TASK_LOSS = {"classification": "cross_entropy", "multilabel": "binary_cross_entropy", "regression": "squared_error"}
+
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A source's rows, shared out."""
+
+    train: Table | Arrays
+    validation: Table | Arrays | None
+    test: Table | Arrays | None
+
+
+@dataclass
+class Run:
+    """A run that has ended.
+
+    Attributes
+    ----------
+    folder : Path or None
+    model : Model
+    history : History
+    test : dict
+        Figures of the test set, as :meth:`Model.evaluate` gives them; empty without one.
+    config : RunConfig
+        With every choice made.
+    seconds : float
+        All of it, from reading the data on.
+    """
+
+    folder: Path | None
+    model: Model
+    history: History
+    test: dict[str, Any]
+    config: RunConfig
+    seconds: float
+    notes: list[str] = field(default_factory=list)
+
+
+def execute(
+    config: RunConfig,
+    *,
+    folder: Path | None = None,
+    overwrite: bool = False,
+    callbacks: Iterable[Callback] = (),
+    note: Note = lambda text: None,
+) -> Run:
+    """Read the data, choose what is left open, train, test, and save.
+
+    Parameters
+    ----------
+    config : RunConfig
+    folder : Path, optional
+        Where to save; None: nowhere.
+    overwrite : bool, default False
+        Whether a run that is there already may be replaced.
+    callbacks : iterable of Callback, default ()
+    note : callable, optional
+        Gets a sentence for each choice that was made for the user, as it is made.
+
+    Raises
+    ------
+    InputError
+        If data or options cannot be used; nothing is written then.
+    NotFiniteError
+        If training diverges.
+    """
+    started = time.perf_counter()
+    if folder is not None:
+        check_folder(folder, overwrite)
+    parts = share_out(config, note)
+    target_name = parts.train.target if isinstance(parts.train, Table) else None
+    base = None if config.start_from is None else Model.load(config.start_from)
+    model = _new_model(config, parts, target_name, base, note)
+    train_set, validation_set = _encoded(model, parts.train), _encoded(model, parts.validation)
+    assert train_set is not None
+    training = _training(config, model, train_set, validation_set, note)
+    config = config.replaced(
+        training=training, network=config.network.replaced(hidden=model.network.sizes[1:-1])
+    )
+    if config.pretrain is not None:
+        note(say("pre-training of the hidden layers: {how}, {epochs} epochs", how=config.pretrain, epochs=config.pretrain_epochs))
+        pretrain(
+            model.network,
+            train_set.x,
+            how=config.pretrain,
+            epochs=config.pretrain_epochs,
+            seed=training.seed,
+            device=training.device,
+            batch_size=training.batch_size,
+        )
+    trainer = Trainer(model.network, training, callbacks)
+    history = trainer.fit(train_set, validation_set)
+    test_set = _encoded(model, parts.test)
+    test = {} if test_set is None else model.evaluate_examples(test_set)
+    run = Run(folder, model, history, test, config, time.perf_counter() - started)
+    if folder is not None:
+        save(run, overwrite)
+    return run
+
+
+def share_out(config: RunConfig, note: Note) -> Parts:
+    """Training, validation and test rows of the source, each share stratified by class."""
+    data, seed = config.data, config.training.seed
+    source = load_source(data.source, target=data.target)
+    train = source.train
+    test: Table | Arrays | None
+    if isinstance(data.test, str):
+        test = _other(data.test, source)
+    elif source.test is not None:
+        test = source.test
+        note(say("the source's own test set is used: {rows:,} rows", rows=test.rows))
+    else:
+        train, test = _hold_out(train, data.test, seed)
+    if isinstance(data.validation, str):
+        validation: Table | Arrays | None = _other(data.validation, source)
+    else:
+        train, validation = _hold_out(train, data.validation, seed + 1)
+    rows = [say("{rows:,} to train", rows=train.rows)]
+    rows += [] if validation is None else [say("{rows:,} to validate", rows=validation.rows)]
+    rows += [] if test is None else [say("{rows:,} to test", rows=test.rows)]
+    note(say("rows: {rows}", rows=", ".join(rows)))
+    return Parts(train, validation, test)
+
+
+def _other(path: str, source: Source) -> Table | Arrays:
+    """A validation or test set from a file of its own."""
+    target = source.train.target if isinstance(source.train, Table) else None
+    other = load_source(path, target=target)
+    return other.train
+
+
+def _hold_out(part: Table | Arrays, share: float, seed: int) -> tuple[Table | Arrays, Table | Arrays | None]:
+    if share == 0:
+        return part, None
+    kept, held = split(part.rows, share, seed=seed, labels=_strata(part))
+    return part.take(kept), part.take(held)
+
+
+def _strata(part: Table | Arrays) -> np.ndarray | None:
+    """Labels to share out evenly, where the target looks like classes."""
+    y = part.y
+    if y is None or getattr(y, "ndim", 1) != 1:
+        return None
+    values = y.to_numpy() if isinstance(part, Table) else np.asarray(y)
+    if values.dtype.kind == "f":
+        return None
+    labels = np.asarray(values.astype(str) if values.dtype.kind == "O" else values)
+    return labels if len(np.unique(labels)) <= max(2, len(labels) // 10) else None
+
+
+def _new_model(config: RunConfig, parts: Parts, target_name: str | None, base: Model | None, note: Note) -> Model:
+    """A network with fitted encodings, started from another run's if that is asked for."""
+    data, network_config, loss = config.data, config.network, config.training.loss
+    poisson = loss != "auto" and make_loss(loss).target == "counts"
+    if base is not None and base.encoding is not None and base.target is not None:
+        encoding, target = base.encoding, base.target
+        same_target = data.target is None or data.target == base.target_name
+        if not same_target or config.load_layers is not None:
+            _, target = _fitted(config, parts.train, poisson)
+    else:
+        encoding, target = _fitted(config, parts.train, poisson)
+    for text in (target.note, *encoding.notes):
+        note(text)
+    chosen = make_loss(TASK_LOSS[target.task] if loss == "auto" else loss)
+    _check_loss(chosen.target, target.task, chosen.name)
+    hidden = network_config.hidden
+    if hidden is None:
+        hidden = base.network.sizes[1:-1] if base is not None else default_hidden(parts.train.rows)
+    sizes = (encoding.n_features, *hidden, target.n_outputs)
+    network = Network.dense(
+        sizes,
+        network_config.activation,
+        output="softmax" if chosen.name == "log_loss" else "identity",
+        init=network_config.init,
+        bias=network_config.bias,
+        dropout=network_config.dropout,
+        input_dropout=network_config.input_dropout,
+        dropout_variant=network_config.dropout_variant,
+        dtype=network_config.dtype,
+        seed=config.training.seed,
+    )
+    if base is not None:
+        loaded = network.load_layers(base.network, config.load_layers)
+        note(say("layers {layers} start from {run}", layers=", ".join(map(str, loaded)), run=config.start_from))
+    if config.freeze:
+        network.freeze(config.freeze)
+        note(say("frozen layers: {layers}", layers=", ".join(map(str, config.freeze))))
+    return Model(network, chosen, target, encoding, target_name)
+
+
+def _fitted(config: RunConfig, part: Table | Arrays, poisson: bool) -> Any:
+    data = config.data
+    return fit_encodings(
+        part,
+        task=data.task,
+        scaling=data.scaling,
+        max_categories=data.max_categories,
+        standardise_target=not poisson,
+    )
+
+
+def _check_loss(wants: str, task: str, name: str) -> None:
+    fits = {"classification": ("classes",), "multilabel": ("labels",), "regression": ("values", "counts")}[task]
+    if wants not in fits:
+        text = say(
+            "the loss {loss!r} does not go with {task}; choose another, or another --task", loss=name, task=say(task)
+        )
+        raise ConfigError(text)
+
+
+def default_hidden(rows: int) -> tuple[int, ...]:
+    """Hidden layers for a table of so many training rows."""
+    return (64, 32) if rows < 1000 else (128, 64)
+
+
+def _encoded(model: Model, part: Table | Arrays | None) -> Examples | None:
+    return None if part is None else model.examples(part)
+
+
+def _training(
+    config: RunConfig, model: Model, train_set: Examples, validation_set: Examples | None, note: Note
+) -> TrainingConfig:
+    """The training branch with every choice made."""
+    training = config.training
+    optimiser = OPTIMISERS.make(training.optimiser)
+    batch_size = training.batch_size or default_batch_size(len(train_set))
+    if batch_size > len(train_set):
+        note(say("the batch is all {rows} rows: there are fewer than {asked}", rows=len(train_set), asked=batch_size))
+        batch_size = len(train_set)
+    stopping = training.early_stopping
+    if stopping == "none":
+        stopping = None
+    elif stopping is None and validation_set is not None:
+        stopping = "patience10"
+    training = training.replaced(
+        loss=model.loss,
+        lr=training.lr if training.lr is not None else optimiser.default_lr,
+        batch_size=batch_size,
+        early_stopping=stopping,
+    )
+    sizes = "-".join(map(str, model.network.sizes))
+    note(
+        say(
+            "network {sizes} ({parameters:,} parameters), loss {loss}, {optimiser} with learning rate {lr:g}, batch {batch}",
+            sizes=sizes,
+            parameters=model.network.n_parameters,
+            loss=model.loss.name,
+            optimiser=optimiser.name,
+            lr=training.lr,
+            batch=batch_size,
+        )
+    )
+    if stopping is not None:
+        note(say("early stopping: {criterion}, on the validation set", criterion=stopping))
+    return training
+
+
+# The folder
+
+
+def check_folder(folder: Path, overwrite: bool) -> None:
+    """Refuse a folder that holds something else, or a run that may not be replaced."""
+    if not folder.exists() or not any(folder.iterdir() if folder.is_dir() else [folder]):
+        return
+    if not folder.is_dir() or not (folder / CONFIG).exists():
+        raise ConfigError(say("{folder} is there already and is not a run; choose another name", folder=folder))
+    if not overwrite:
+        raise ConfigError(say("the run {folder} is there already; choose another name, or --overwrite it", folder=folder))
+
+
+def free_folder(root: Path, name: str) -> Path:
+    """``root``/``name``, or with the first number behind it that is free."""
+    name = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    candidates = [name, *(f"{name}-{k}" for k in range(2, 10_000))]
+    return next(root / c for c in candidates if not (root / c).exists())
+
+
+def save(run: Run, overwrite: bool = False) -> None:
+    """Write a run's files; what an overwritten run had besides is removed."""
+    folder = run.folder
+    assert folder is not None
+    check_folder(folder, overwrite)
+    for old in (FIGURES, "checkpoints"):
+        shutil.rmtree(folder / old, ignore_errors=True)
+    run.model.save(folder)
+    write_bytes(folder / HISTORY, run.history.to_jsonl().encode())
+    results = {"test": run.test, "stop_reason": run.history.stop_reason, "seconds": run.seconds}
+    write_document(folder / RESULTS, results)
+    write_bytes(folder / CONFIG, (json.dumps(plain(run.config), ensure_ascii=False, indent=1) + "\n").encode())
+
+
+def plain(config: RunConfig) -> dict[str, Any]:
+    """A configuration as pure JSON; components as mappings."""
+
+    def simple(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {str(key): simple(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [simple(item) for item in value]
+        if value is None or isinstance(value, (str, int, float, bool)):
+            return value
+        name = getattr(value, "name", None)
+        if name is None or not hasattr(value, "__dataclass_fields__"):
+            return repr(value)
+        return {"name": name, **{key: simple(getattr(value, key)) for key in value.__dataclass_fields__}}
+
+    tree: dict[str, Any] = simple(config.model_dump())
+    return tree
+
+
+def read_history(folder: Path) -> History:
+    """A run's history, or DataError."""
+    try:
+        return History.from_jsonl((folder / HISTORY).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(say("cannot read {path}: {reason}", path=folder / HISTORY, reason=error)) from error
