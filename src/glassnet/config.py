@@ -6,6 +6,7 @@ with parameters, a mapping, or, in Python, an object.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -112,16 +113,21 @@ class RunConfig(Branch):
     pretrain_epochs: Annotated[int, Field(gt=0)] = 20
 
 
-def read_toml(path: str | Path) -> dict[str, Any]:
-    """A configuration file's content, or ConfigError naming the file and what is wrong with it."""
+def read_config(path: str | Path) -> dict[str, Any]:
+    """The tree in a TOML file, or in a JSON file such as a run's; ConfigError naming the file and what is wrong."""
+    path = Path(path)
     try:
-        with Path(path).open("rb") as file:
-            return tomllib.load(file)
+        text = path.read_text(encoding="utf-8")
+        tree = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(say("cannot read the configuration {path}: {reason}", path=path, reason=reason)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(say("{path} is not valid TOML: {error}", path=path, error=error)) from error
+    except ValueError as error:
+        kind = "JSON" if path.suffix == ".json" else "TOML"
+        raise ConfigError(say("{path} is not valid {kind}: {error}", path=path, kind=kind, error=error)) from error
+    if not isinstance(tree, dict):
+        raise ConfigError(say("{path} must hold options by name", path=path))
+    return tree
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,10 +140,16 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _first_problem(cls: type[BaseModel], error: ValidationError) -> str:
-    problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"]) or cls.__name__
+    problems = error.errors()
+    same = [problem for problem in problems if problem["loc"][:1] == problems[0]["loc"][:1]]
+    problem = max(same, key=lambda problem: len(problem["loc"]))  # of a value of several types, the one that came nearest
+    path = [part for part in problem["loc"] if isinstance(part, int) or part.isidentifier()]  # without pydantic's tags
+    where = ".".join(map(str, path)) or cls.__name__
     if problem["type"] == "extra_forbidden":
-        known = ", ".join(cls.model_fields)
+        branch: Any = cls
+        for part in path[:-1]:
+            branch = branch.model_fields[part].annotation
+        known = ", ".join(branch.model_fields)
         return say("unknown option {where!r}; the options here are: {known}", where=where, known=known)
     if problem["type"] == "missing":
         return say("the option {where!r} is missing", where=where)

@@ -162,6 +162,7 @@ class FNN:
             raise ShapeError(say("there are {n} rows of x but {m} of y", n=len(self.features), m=len(self.labels)))
         self._network.forward(self.features[:1])
         self._caches: list[Any] = []
+        self._output = torch.empty(0)
         self._grads: list[LayerGrads] = []
         self.z_list: list[torch.Tensor] = []
         self.a_list: list[torch.Tensor] = []
@@ -203,6 +204,7 @@ class FNN:
             text = say("x must have the shape (N, {n}), not {shape}", n=self._network.sizes[0], shape=tuple(x.shape))
             raise ShapeError(text)
         output, self._caches = forward_pass(self._network, x, draws)
+        self._output = output
         dense = [c for layer, c in zip(self._network.layers, self._caches, strict=True) if isinstance(layer, Dense)]
         hat: torch.Tensor = core_softmax(output) if self._softmax else output
         self.z_list = [z for _, z in dense]
@@ -225,7 +227,7 @@ class FNN:
         if not self._softmax:
             return float(self._loss.value(hat, self._indices(labels)))
         last = bool(self.a_list) and hat is self.a_list[-1]
-        logits = self.z_list[-1] if last else torch.log(hat.clamp(min=torch.finfo(hat.dtype).tiny))
+        logits = self._output if last else torch.log(hat.clamp(min=torch.finfo(hat.dtype).tiny))
         return float(self._loss.value(logits, self._indices(labels)))
 
     def cal_neuron_errors(self, labels: Any) -> list[torch.Tensor]:
@@ -233,7 +235,7 @@ class FNN:
         if not self._caches:
             raise ConfigError(say("call forward first: the errors need its net inputs"))
         y = self._indices(labels)
-        output = self.z_list[-1] if self._softmax else self.a_list[-1]
+        output = self._output  # z^L if the loss contains the softmax, else a^L; masked where the output is
         if len(y) != len(output):
             raise ShapeError(say("there are {n} rows of x but {m} of y", n=len(output), m=len(y)))
         self._grads = backward_pass(self._network, self._caches, self._loss.gradient(output, y))
@@ -279,7 +281,10 @@ class FNN:
         y = torch.as_tensor(labels).detach()
         if y.ndim == 2 and y.shape[1] == self._classes and self._classes > 1:
             y = y.argmax(dim=1)
-        y = y.flatten().to(torch.int64)
+        indices = y.flatten().to(torch.int64)
+        if not torch.equal(indices.to(y.dtype), y.flatten()):
+            raise ShapeError(say("class indices must be whole numbers"))
+        y = indices
         if len(y) and not 0 <= int(y.min()) <= int(y.max()) < self._classes:
             text = say(
                 "class indices must be 0 to {last} for {outputs} outputs; they go from {low} to {high}",
@@ -356,7 +361,7 @@ class FNN2(FNN):
 def _recognise(function: Function, derivative: Function, units: int, l: int) -> Activation:
     """Softmax if the function computes it; else the pair, its derivative checked by central differences."""
     z, direction = _probe(units), _probe(units).flip(0)
-    a = function(z.clone())
+    a = function(z.clone()).to(z.dtype)
     if a.shape != z.shape:
         text = say(
             "the activation of layer {l} must keep the shape {came}, but gives {result}",

@@ -17,7 +17,7 @@ To add one: subclass :class:`Loss`, write ``terms`` and ``term_gradient``, regis
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -373,12 +373,12 @@ def sample_weights(
     columns = y[:, None] if y.ndim == 1 else y
     for column in columns.T:
         labels = column.astype(np.int64)
-        if isinstance(class_weight, str):
-            if class_weight != "balanced":
-                raise ConfigError(say("class_weight is 'balanced' or weights by class, not {value!r}", value=class_weight))
+        if isinstance(class_weight, Mapping):
+            table = {int(k): float(v) for k, v in class_weight.items()}
+        elif class_weight == "balanced":
             table = balanced_weights(labels)
         else:
-            table = {int(k): float(v) for k, v in class_weight.items()}
+            raise ConfigError(say("class_weight is 'balanced' or weights by class, not {value!r}", value=class_weight))
         if any(not np.isfinite(v) or v < 0 for v in table.values()):
             raise ConfigError(say("class weights must be finite and not negative: {value!r}", value=class_weight))
         known, index = np.unique(labels, return_inverse=True)

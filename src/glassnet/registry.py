@@ -64,6 +64,11 @@ class Registry(Generic[T]):
         elif isinstance(given, Mapping):
             parameters = dict(given)
             name = str(parameters.pop("name", ""))
+        elif given is None or isinstance(given, (bool, int, float, list, tuple, set, type)):
+            text = say(
+                "{given!r} is not a {kind}; give a name, a mapping or an object", given=given, kind=say(self.kind)
+            )
+            raise ConfigError(text)
         else:
             return given
         cls = self._find(name)

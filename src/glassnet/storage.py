@@ -89,7 +89,7 @@ def read_document(path: Path) -> dict[str, Any]:
     raw = read_bytes(path)
     try:
         content = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFileError(say("{path} is damaged: it is not valid JSON ({error})", path=path, error=error)) from error
     if not isinstance(content, dict):
         raise ModelFileError(say("{path} is damaged: it does not hold a mapping", path=path))
@@ -101,7 +101,7 @@ def read_document(path: Path) -> dict[str, Any]:
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
     """Write arrays as safetensors; the file's SHA-256."""
-    content = safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    content = safetensors.numpy.save({name: np.asarray(array, order="C") for name, array in arrays.items()})
     write_bytes(path, content)
     return _digest(content)
 
@@ -119,7 +119,7 @@ def read_arrays(path: Path, sha256: str) -> dict[str, np.ndarray]:
 
 
 def _text(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
+    return (json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode(errors="surrogatepass")
 
 
 def _digest(content: bytes) -> str:

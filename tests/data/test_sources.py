@@ -235,7 +235,9 @@ def test_shared_data() -> None:
     mnist = load_source(SHARED / "mnist")
     assert (mnist.train.rows, mnist.test.rows, mnist.train.feature_shape) == (60000, 10000, (28, 28))
     csv = load_source(SHARED / "california-housing" / "california-housing.csv", target="median_house_value").train
-    parquet = load_source(SHARED / "california-housing" / "california-housing.parquet", target="median_house_value").train
+    parquet = load_source(
+        SHARED / "california-housing" / "california-housing.parquet", target="median_house_value"
+    ).train
     assert csv.rows == parquet.rows == 20640
     assert csv.columns.equals(parquet.columns)
     fashion = load_source(SHARED / "fashion-mnist-2k" / "fashion-mnist-2k.npz").train
@@ -266,11 +268,21 @@ BAD_FILES: list[tuple[str, str, bytes, str]] = [
     ("empty npy", "a.npy", b"", "cannot read .*a.npy as NumPy"),
     ("a pickle as npy", "a.npy", b"\x80\x04]\x94.", "Python objects"),
     ("unknown ending", "a.xlsx", b"PK", "cannot tell what .* is"),
-    ("wrong magic", "train-images-idx3-ubyte", b"\x01\x02\x03\x04" + b"\0" * 20, "not an idx file: it begins with 01 02 03 04"),
+    (
+        "wrong magic",
+        "train-images-idx3-ubyte",
+        b"\x01\x02\x03\x04" + b"\0" * 20,
+        "not an idx file: it begins with 01 02 03 04",
+    ),
     ("short magic", "train-images-idx3-ubyte", b"\0\0", "not an idx file"),
     ("empty idx", "train-images-idx3-ubyte", b"", "not an idx file"),
     ("short header", "train-images-idx3-ubyte", b"\0\0\x08\x03\0\0\0\x02", "cut short: 12 bytes expected, 4 found"),
-    ("short body", "train-images-idx3-ubyte", idx_bytes(np.zeros((2, 2, 2), np.uint8))[:-3], "cut short: 8 bytes expected, 5"),
+    (
+        "short body",
+        "train-images-idx3-ubyte",
+        idx_bytes(np.zeros((2, 2, 2), np.uint8))[:-3],
+        "cut short: 8 bytes expected, 5",
+    ),
     ("long body", "train-images-idx3-ubyte", idx_bytes(np.zeros((2, 2, 2), np.uint8)) + b"0", "longer than its header"),
     ("no labels", "train-images-idx3-ubyte", idx_bytes(np.zeros((2, 2, 2), np.uint8)), "no file of labels"),
     ("labels alone", "train-labels-idx1-ubyte", idx_bytes(np.zeros(2, np.uint8)), "holds labels, not images"),
@@ -279,7 +291,9 @@ BAD_FILES: list[tuple[str, str, bytes, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "body", "message"), [case[1:] for case in BAD_FILES], ids=[case[0] for case in BAD_FILES])
+@pytest.mark.parametrize(
+    ("name", "body", "message"), [case[1:] for case in BAD_FILES], ids=[case[0] for case in BAD_FILES]
+)
 def test_bad_files(name: str, body: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(body)
@@ -385,6 +399,7 @@ BAD_OBJECTS: list[tuple[str, object, dict[str, object], str]] = [
     ("complex inputs", (np.zeros((1, 1), complex), [1]), {}, "real numbers"),
     ("object inputs", (np.array([[None]]), [1]), {}, "real numbers"),
     ("ragged list", ([[1], [1, 2]], [1, 2]), {}, "cannot use list as an array"),
+    ("masked array", (np.ma.masked_less(X, 2), Y), {}, "masked values"),
     ("rows differ", (X, Y[:3]), {}, "4 rows of inputs but 3 targets"),
     ("targets of three dimensions", (X, np.zeros((4, 1, 1))), {}, "targets must have the shape"),
     ("no rows in arrays", (X[:0], Y[:0]), {}, "no rows"),

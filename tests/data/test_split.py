@@ -13,7 +13,7 @@ from glassnet.errors import ConfigError, DataError
 
 
 @settings(deadline=None, max_examples=60, database=None)
-@given(st.integers(5, 300), st.floats(0.1, 0.9), st.integers(0, 2**64 - 1), st.booleans())
+@given(st.integers(10, 300), st.floats(0.1, 0.9), st.integers(0, 2**64 - 1), st.booleans())
 def test_a_split_is_a_partition(n: int, share: float, seed: int, stratified: bool) -> None:
     labels = np.arange(n) % 2 if stratified else None
     train, held = split(n, share, seed=seed, labels=labels)

@@ -44,7 +44,9 @@ INFERRED: list[tuple[str, object, str, list[object]]] = [
 ]
 
 
-@pytest.mark.parametrize(("values", "task", "classes"), [case[1:] for case in INFERRED], ids=[case[0] for case in INFERRED])
+@pytest.mark.parametrize(
+    ("values", "task", "classes"), [case[1:] for case in INFERRED], ids=[case[0] for case in INFERRED]
+)
 def test_the_task_follows_from_the_values(values: object, task: str, classes: list[object]) -> None:
     target = TargetEncoding.fit(values)
     assert target.task == task
@@ -149,7 +151,9 @@ BAD: list[tuple[str, object, str | None, type[Exception], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("values", "task", "kind", "message"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
+@pytest.mark.parametrize(
+    ("values", "task", "kind", "message"), [case[1:] for case in BAD], ids=[case[0] for case in BAD]
+)
 def test_bad_targets(values: object, task: str | None, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         TargetEncoding.fit(values, task=task)

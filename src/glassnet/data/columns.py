@@ -180,9 +180,9 @@ def standardise(values: np.ndarray, shift: np.ndarray, scale: np.ndarray) -> np.
     return np.where(constant, scaled * 0, scaled) if constant.any() else scaled
 
 
-def blocks(rows: int, features: int) -> list[tuple[int, int]]:
-    """Ranges of rows, so that a block of that many rows stays in the processor's cache."""
-    step = max(1, 2**19 // max(1, features))
+def blocks(rows: int, features: int, least: int = 1) -> list[tuple[int, int]]:
+    """Ranges of ``least`` rows or more, so that a block of that many rows stays in the processor's cache."""
+    step = max(least, 2**19 // max(1, features))
     return [(start, min(rows, start + step)) for start in range(0, rows, step)]
 
 

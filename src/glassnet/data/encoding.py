@@ -87,6 +87,8 @@ class Encoding:
     def __post_init__(self) -> None:
         if (self.arrays is None) == (not self.columns):
             raise ValueError("an encoding has either columns or arrays")
+        if len({column.name for column in self.columns}) < len(self.columns):
+            raise ValueError("two columns have the same name")
 
     @classmethod
     def fit(cls, part: Table | Arrays, *, scaling: ScalingChoice = "auto", max_categories: int = 100) -> Encoding:
@@ -163,7 +165,7 @@ class Encoding:
         out = np.empty((part.rows, self.n_features), dtype)
         columns = part.columns.select(names)
         rows = np.arange(part.rows) if part.row_numbers is None else part.row_numbers
-        for start, stop in blocks(part.rows, self.n_features):
+        for start, stop in blocks(part.rows, self.n_features, least=8192):
             block = Table(columns.slice(start, stop - start), row_numbers=rows[start:stop])
             place = 0
             for column in self.columns:
@@ -337,7 +339,7 @@ def _fit_arrays(part: Arrays, scaling: ScalingChoice) -> Encoding:
         )
     if x.dtype.kind == "f":
         for start, stop in blocks(*x.shape):
-            _check_finite(np.abs(x[start:stop]) <= LARGEST, part, start)
+            _check_finite(np.abs(x[start:stop]) <= np.float64(LARGEST), part, start)
     how: Scaling = "minmax" if scaling == "minmax" else "standard"
     _, shift, scale = scaling_of(x, how)
     notes = [say("each feature is scaled to the range from 0 to 1")]

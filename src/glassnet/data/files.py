@@ -156,7 +156,9 @@ def _header(path: Path) -> str:
     except _DAMAGED as error:
         raise _damaged(path, "CSV", error) from error
     if not line.strip():
-        text = say("{file} is empty; expected a line of column names and then a line for each row", file=path)
+        text = say(
+            "{file} is empty or begins with an empty line; expected a line of column names, then the rows", file=path
+        )
         raise DataError(text)
     try:
         names = line.decode("utf-8-sig").strip("\r\n")

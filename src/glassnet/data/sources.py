@@ -50,10 +50,11 @@ def load_source(source: Any, *, target: str | int | None = None, need_target: bo
     DataError
         If the source is not found or cannot be read, or ``need_target`` and it has no targets.
     """
-    if isinstance(source, (str, Path)):
-        loaded = _load_named(source, target, need_target)
-    else:
-        loaded = _load_object(source, target, need_target)
+    try:
+        load = _load_named if isinstance(source, (str, Path)) else _load_object
+        loaded = load(source, target, need_target)
+    except OSError as error:
+        raise DataError(say("cannot read {source}: {error}", source=source, error=error.strerror or error)) from error
     for part in (loaded.train, loaded.test):
         if part is not None and part.rows == 0:
             raise DataError(say("{name} has no rows", name=loaded.name))
@@ -61,10 +62,11 @@ def load_source(source: Any, *, target: str | int | None = None, need_target: bo
 
 
 def _load_named(source: str | Path, target: str | int | None, need_target: bool) -> Source:
-    path = Path(source).expanduser()
+    path = Path(source)
     try:
+        path = path.expanduser()
         is_there = path.exists()
-    except (OSError, ValueError):  # a name too long, or with a null byte
+    except (OSError, RuntimeError, ValueError):  # no such home, a name that is too long
         is_there = False
     if is_there:
         return _load_folder(path, target, need_target) if path.is_dir() else _load_file(path, target, need_target)
@@ -261,6 +263,8 @@ def _to_table(source: Any) -> pa.Table:
 
 
 def _to_array(values: Any) -> np.ndarray:
+    if isinstance(values, np.ma.MaskedArray) and values.mask.any():
+        raise DataError(say("the array has masked values; fill them in, or give a table, where values may be missing"))
     try:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:

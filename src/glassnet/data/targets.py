@@ -69,7 +69,7 @@ class TargetEncoding:
             raise ValueError(f"{self.n_outputs} outputs do not fit {len(self.classes)} classes")
         if not len(self.mean) == len(self.scale) == numbers or min(self.scale, default=1.0) <= 0:
             raise ValueError(f"{numbers} means and positive scales expected")
-        kinds = {_label_kind(label) for label in self.classes}
+        kinds = {type(label) for label in self.classes}
         if len(kinds) > 1 or self.classes != sorted(set(self.classes)):
             raise ValueError("the classes must be of one kind, sorted and distinct")
 
@@ -242,7 +242,7 @@ class TargetEncoding:
             text = say(
                 "the target {label!r} in row {row:,} (counting from 0) did not occur in training; the classes are: "
                 "{classes}",
-                label=plain[int(unseen[0])],
+                label=plain[int(unseen[0])] if isinstance(plain, _Texts) else plain[unseen[0]].item(),
                 row=int(unseen[0]),
                 classes=listed(self.classes),
             )
@@ -384,8 +384,10 @@ def _infer(plain: Any) -> tuple[Task, str]:
     few = len(distinct) <= max(2, min(_FEW, len(plain) // 2))
     no_gaps = distinct[0] in (0, 1) and distinct[-1] - distinct[0] == len(distinct) - 1
     if few or (no_gaps and len(distinct) <= MOST_CLASSES and counts.min() >= _ROWS_OF_A_CLASS):
-        text = "classification, because the target has only {count:,} distinct values, all whole numbers"
-        return "classification", say(text, count=len(distinct))
+        return "classification", say(
+            "classification, because the target has only {count:,} distinct values, all whole numbers",
+            count=len(distinct),
+        )
     return "regression", say("regression, because the target has {count:,} distinct numbers", count=len(distinct))
 
 
@@ -407,7 +409,7 @@ def _names(classes: list[Label], names: tuple[str, ...] | None) -> tuple[str, ..
     """A name for each class: given for 0, 1, 2, ..., or for the classes in sorted order; or else the label itself."""
     if names is None:
         return tuple(str(label) for label in classes)
-    if all(_label_kind(label) is int for label in classes) and int(classes[0]) >= 0 and int(classes[-1]) < len(names):
+    if all(type(label) is int for label in classes) and int(classes[0]) >= 0 and int(classes[-1]) < len(names):
         return tuple(names[int(label)] for label in classes)
     if len(names) == len(classes):
         return tuple(names)
@@ -418,10 +420,6 @@ def _names(classes: list[Label], names: tuple[str, ...] | None) -> tuple[str, ..
         labels=listed(classes),
     )
     raise DataError(text)
-
-
-def _label_kind(label: Label) -> type:
-    return str if isinstance(label, str) else bool if isinstance(label, bool) else type(label)
 
 
 def _task_text(task: Task) -> str:

@@ -48,8 +48,9 @@ class Totals:
                 right = xp.all((a > 0) == (y > 0.5), axis=1)
             self.hits = self.hits + (xp.sum(right) if weight is None else xp.sum(right * weight))
         else:
-            w = 1.0 if weight is None else weight[:, None]
-            self.squares = self.squares + xp.sum(w * xp.square(loss.link(a) - y), axis=0)
+            w = 1.0 if weight is None else _wide(weight)[:, None]
+            y = _wide(y)
+            self.squares = self.squares + xp.sum(w * xp.square(_wide(loss.link(a)) - y), axis=0)
             self.y = self.y + xp.sum(w * y, axis=0)
             self.y2 = self.y2 + xp.sum(w * xp.square(y), axis=0)
 
@@ -67,6 +68,12 @@ class Totals:
             spread = y2 - y * y / weight if weight else y2
             figures["r2"] = float(np.mean(1.0 - squares / np.where(spread > 0, spread, np.nan)))
         return figures
+
+
+def _wide(array: Array) -> Array:
+    """In float64, where the device has it: the spread is a small difference of large sums."""
+    xp = namespace(array)
+    return array if str(array.device).startswith("mps") else xp.astype(array, xp.float64, copy=False)
 
 
 def _number(value: Any) -> float:

@@ -39,6 +39,7 @@ class ReferenceEngine(Engine):
         weight = examples.weight
         return Examples(x, y, None if weight is None else xp.astype(like(weight, self._like), dtype))
 
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the trainer says what became of the loss
     def train(
         self, examples: Examples, order: np.ndarray, *, first: int, epoch: int, batch_size: int, lrs: np.ndarray
     ) -> Totals:
@@ -61,6 +62,7 @@ class ReferenceEngine(Engine):
         self.updater(self._own, grads, lr)
         return value, a, y, weight
 
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def evaluate(self, examples: Examples) -> Totals:
         """Forward passes over slices of the rows."""
         totals = Totals()

@@ -50,7 +50,8 @@ def training_progress(tr: Sequence[float], k: int) -> float:
     """P_k(t) = 1000 · (Σ of the last k E_tr / (k · their minimum) − 1), in per mille."""
     last = tr[-k:]
     best = min(last)
-    return 1000.0 * (sum(last) / len(last) - best) / abs(best) if best else math.inf
+    excess = sum(last) / len(last) - best
+    return 1000.0 * excess / abs(best) if best else (math.inf if excess > 0 else 0.0)
 
 
 @CRITERIA.register()

@@ -7,7 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,8 @@ class Trainer:
         Steps made in all.
     lr : float
         Of the last step.
+    device : str
+    threads : int
     history : History
     validation : Examples or None
     """
@@ -79,6 +81,7 @@ class Trainer:
         self.regularisation = self.optimiser.regularisation(regularisation)
         self.updater = Updater(self.optimiser, self.regularisation, Clip(config.clip_norm, config.clip_value))
         self.device = resolve_device(config.device)
+        self.threads = config.threads or available_cores()
         self.engine = choose(config.engine)(network, self.loss, self.updater, self.device)
         self.history = History()
         self.validation: Examples | None = None
@@ -162,9 +165,12 @@ class Trainer:
         """All batches of an epoch; the training loss and metric."""
         totals = None
         listeners = [c for c in self.callbacks if type(c).on_batch_end is not Callback.on_batch_end]
-        chunk = min([c.every for c in listeners], default=self.steps_per_epoch)
-        for start in range(0, self.steps_per_epoch, chunk):
-            count = min(chunk, self.steps_per_epoch - start)
+        done = 0
+        while done < self.steps_per_epoch:
+            start = done
+            stops = [start - start % c.every + c.every for c in listeners]
+            done = min([*stops, self.steps_per_epoch])
+            count = done - start
             factors = self.schedule.factors(
                 self.step, count, self.steps_per_epoch, self.config.epochs, self.schedule_state
             )
@@ -180,7 +186,8 @@ class Trainer:
             self.step += count
             self.lr = float(self.base_lr * factors[-1])
             for callback in listeners:
-                callback.on_batch_end(self)
+                if done % callback.every == 0 or done == self.steps_per_epoch:
+                    callback.on_batch_end(self)
         if self.config.train_figures == "after":
             totals = self.engine.evaluate(train_set)
         assert totals is not None
@@ -201,24 +208,27 @@ class Trainer:
             getattr(callback, hook)(self, *arguments)
 
     def _threads(self) -> AbstractContextManager[Any]:
-        limit = self.config.threads or available_cores()
         if self.device == "cpu":
-            return threadpool_limits(limits=limit)
+            return threadpool_limits(limits=self.threads)
         if self.device == "torch":
-            return _TorchThreads(limit)
+            return _TorchThreads(self.threads)
         return nullcontext()
 
     def _prepared(self, examples: Examples) -> Examples:
         """Examples that the network and the loss can take, class weights multiplied in."""
-        x, y, weight = np.asarray(examples.x), np.asarray(examples.y), examples.weight
+        x, y, weight = check_numbers("x", examples.x), check_numbers("y", examples.y), examples.weight
         if x.ndim != 2 or x.shape[1] != self.network.sizes[0]:
             text = say("x must have the shape (N, {n}), not {shape}", n=self.network.sizes[0], shape=x.shape)
             raise ShapeError(text)
         if len(x) == 0:
             raise DataError(say("there are no rows to learn from"))
-        for name, array in (("x", x), ("y", y), ("weight", weight)):
-            if array is not None:
-                check_finite(name, np.asarray(array))
+        if weight is not None:
+            weight = check_numbers("weight", weight)
+            if weight.shape != (len(x),):
+                raise ShapeError(say("sample weights must have the shape ({n},), not {shape}", n=len(x), shape=weight.shape))
+            check_finite("weight", weight)
+        check_finite("x", x)
+        check_finite("y", y)
         y = check_targets(y, n=len(x), outputs=self.network.sizes[-1], loss=self.loss, dtype=self.network.dtype)
         self._check_range(y)
         if self.config.class_weight is not None:
@@ -228,8 +238,6 @@ class Trainer:
             weight = sample_weights(labels, self.config.class_weight, weight)
         if weight is not None:
             weight = np.asarray(weight, dtype=self.network.dtype)
-            if weight.shape != (len(x),):
-                raise ShapeError(say("sample weights must have the shape ({n},), not {shape}", n=len(x), shape=weight.shape))
             if (weight < 0).any() or not (weight > 0).any():
                 raise DataError(say("sample weights must not be negative, and not all be 0"))
         return Examples(x, y, weight)
@@ -302,6 +310,17 @@ def default_loss(network: Network, y: np.ndarray) -> Loss:
 def default_batch_size(rows: int) -> int:
     """About 1 in 100 rows, a power of 2 from 16 to 256: an epoch of few rows needs small batches to have enough steps."""
     return int(min(256, max(16, 2 ** round(math.log2(max(rows, 1) / 100)))))
+
+
+def check_numbers(name: str, given: Any) -> np.ndarray:
+    """``given`` as an array of numbers, or DataError."""
+    array = np.asarray(given)
+    if array.dtype.kind == "O":
+        with suppress(TypeError, ValueError):
+            array = array.astype(np.float64)
+    if array.dtype.kind not in "biuf":
+        raise DataError(say("{name} must hold real numbers, not {dtype}", name=name, dtype=array.dtype))
+    return array
 
 
 def check_finite(name: str, array: np.ndarray) -> None:
@@ -398,9 +417,12 @@ def train(
     weight = None if sample_weight is None else np.asarray(sample_weight)
     examples = Examples(x, y, weight)
     held_out: Examples | None = None
-    if isinstance(validation, tuple):
-        held_out = Examples(*map(np.asarray, validation))
+    if isinstance(validation, (tuple, list)):
+        if not 2 <= len(validation) <= 3:
+            raise DataError(say("validation is a share of the rows, or (x, y) or (x, y, weight)"))
+        held_out = Examples(*validation)
     elif validation is not None:
+        trainer._prepared(examples)  # the whole first, so that an error names the caller's own rows
         labels = y if trainer.loss.target == "classes" and y.ndim == 1 else None
         kept, held = split(len(x), validation, seed=settings.seed, labels=labels)
         examples, held_out = examples.take(kept), examples.take(held)

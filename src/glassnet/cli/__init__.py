@@ -1,0 +1,88 @@
+"""The command line. One module a command; this one finds the language, runs the command and turns errors into lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from glassnet.errors import ConfigError, GlassnetError, InputError
+from glassnet.messages import LANGUAGES, say, use_language
+
+DONE, FAILURE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; the exit code: 0 done, 1 failure, 2 bad usage or input, 130 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    try:
+        words = _take_globals(words)
+        return _run(words)
+    except KeyboardInterrupt:
+        print(say("interrupted"), file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read the output has gone
+        return FAILURE
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        else:
+            print(_line(error), file=sys.stderr)
+        return BAD_INPUT if isinstance(error, InputError) else int(getattr(error, "exit_code", FAILURE))
+
+
+def _take_globals(words: list[str]) -> list[str]:
+    """Obey ``--lang`` and ``--debug``, which may stand anywhere, and give back the other words."""
+    rest: list[str] = []
+    waiting = iter(words)
+    for word in waiting:
+        if word == "--":
+            return [*rest, word, *waiting]
+        if word == "--lang" or word.startswith("--lang="):
+            code = word.partition("=")[2] if "=" in word else next(waiting, "")
+            if code not in LANGUAGES:
+                raise ConfigError(say("--lang must be one of {known}, not {code!r}", known=", ".join(LANGUAGES), code=code))
+            use_language(code)
+        elif word != "--debug":
+            rest.append(word)
+    return rest
+
+
+def _run(words: list[str]) -> int:
+    from glassnet.cli.app import build  # after the language is known: help texts are made on import
+
+    result = build()(args=words, prog_name="glassnet", standalone_mode=False)
+    return int(result or 0)
+
+
+def _line(error: Exception) -> str:
+    """An error as one or two lines."""
+    head = say("error: {text}", text=_text(error))
+    if isinstance(error, GlassnetError):
+        return head
+    if hasattr(error, "format_message"):
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "glassnet"
+        return head + "\n" + say("see: {command} --help", command=command)
+    return head + "\n" + say("this should not happen; --debug shows where it did")
+
+
+def _text(error: Exception) -> str:
+    kind = type(error).__name__
+    if kind == "NoSuchOption":
+        close = ", ".join(getattr(error, "possibilities", None) or ())
+        hint = say(" Did you mean {close!r}?", close=close) if close else ""
+        return say("there is no option {name}.{hint}", name=getattr(error, "option_name", "?"), hint=hint)
+    parameter = getattr(error, "param", None)
+    if kind == "MissingParameter" and parameter is not None:
+        return say("{name} is missing", name=parameter.make_metavar(error.ctx) if hasattr(error, "ctx") else parameter.name)
+    if hasattr(error, "format_message"):
+        return str(error.format_message())
+    if isinstance(error, GlassnetError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return say("not enough memory: {reason}", reason=error)
+    return f"{kind}: {error}".split("\n")[0]

@@ -1,0 +1,58 @@
+"""``glassnet info``: what a run is."""
+
+from __future__ import annotations
+
+import json
+
+from glassnet.cli.common import JsonOption, RunArgument, print_figures, print_json, print_table
+from glassnet.messages import say
+
+NAME = "info"
+
+
+def help_text() -> str:
+    """What the command does."""
+    return say("Show a run: its network, how it was trained, by which engine, how it ended and how good it is.")
+
+
+def command(run: RunArgument, as_json: JsonOption = False) -> int:
+    """Print the run's network, training and results."""
+    from glassnet.engine import choose
+    from glassnet.model import load
+    from glassnet.runs import CONFIG, HISTORY, RESULTS, read_history
+    from glassnet.storage import read_document
+
+    model = load(run)
+    config = json.loads((run / CONFIG).read_text(encoding="utf-8")) if (run / CONFIG).exists() else {}
+    results = read_document(run / RESULTS) if (run / RESULTS).exists() else {}
+    history = read_history(run) if (run / HISTORY).exists() else None
+    training = config.get("training", {})
+    engine = choose(training.get("engine", "auto")).name
+    if as_json:
+        network = {"sizes": model.network.sizes, "parameters": model.network.n_parameters, **model.network.config()}
+        print_json({"run": str(run), "network": network, "engine": engine, "config": config, "results": results})
+        return 0
+    rows = []
+    for layer in model.network.layers:
+        shape = " × ".join(map(str, layer.params["W"].shape)) if layer.params else ""
+        size = sum(theta.size for theta in layer.params.values())
+        state = say("frozen") if layer.frozen else ""
+        rows.append((layer.number, repr(layer), shape, f"{size:,}", state))
+    print_table(say("network"), ("l", say("layer"), "W", say("parameters"), ""), rows)
+    facts = [(say("loss"), model.loss.name), (say("engine"), engine)]
+    if model.target is not None:
+        facts.append((say("task"), say(model.target.task)))
+        if model.target.classes:
+            facts.append((say("classes"), ", ".join(map(str, model.target.classes[:30]))))
+    for key in ("optimiser", "lr", "schedule", "batch_size", "epochs", "early_stopping", "l1", "l2", "weight_decay", "seed"):
+        if training.get(key):
+            facts.append((key, training[key]))
+    if config:
+        facts.insert(0, (say("data"), config["data"]["source"]))
+    if history is not None:
+        facts += [(say("epochs done"), len(history)), (say("why it stopped"), history.stop_reason)]
+        facts.append((say("seconds of training"), f"{history.seconds:.2f}"))
+    print_table(say("training"), (say("fact"), say("value")), facts)
+    if results.get("test"):
+        print_figures(results["test"])
+    return 0
