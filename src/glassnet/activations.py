@@ -306,7 +306,9 @@ class Custom(Activation):
         return call_with(self.arrays, self.pull_back_function, grad_a, z)
 
 
-def activation(given: str | dict[str, object] | Activation | tuple[Callable[..., Array], Callable[..., Array]]) -> Activation:
+def activation(
+    given: str | dict[str, object] | Activation | tuple[Callable[..., Array], Callable[..., Array]],
+) -> Activation:
     """The activation that ``given`` stands for: a name, a mapping, an object, or a pair (σ, σ′) of functions."""
     if isinstance(given, tuple):
         return Custom(*given)

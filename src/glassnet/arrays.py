@@ -34,7 +34,7 @@ def to_numpy(array: Array) -> np.ndarray:
 
 
 def to_torch(array: Array, device: Any = None) -> Array:
-    """As a torch tensor on ``device`` (default: where it is): without a copy, if it stays on the CPU and is writeable."""
+    """As a torch tensor on ``device`` (by default where it is); no copy if it is writeable and stays on the CPU."""
     import torch
 
     if not is_torch_array(array):
@@ -59,8 +59,8 @@ def call_with(arrays: WrittenFor, function: Callable[..., Array], *inputs: Array
         result = like(function(*map(convert, inputs)), inputs[0])
     except TypeError as error:
         text = say(
-            "{function} could not be called with {library} arrays: {error}. Say what it was written for: arrays='torch' "
-            "or arrays='numpy'",
+            "{function} could not be called with {library} arrays: {error}. Say what it was written for: "
+            "arrays='torch' or arrays='numpy'",
             function=getattr(function, "__name__", function),
             library=type(convert(inputs[0])).__module__,
             error=error,

@@ -40,7 +40,8 @@ def backprop(
     value : scalar array
         C.
     grads : list of LayerGrads
-        One for each entry of ``network.layers``: ``grads[i].params["W"]``, ``grads[i].params["b"]``, ``grads[i].delta``.
+        One for each entry of ``network.layers``: ``grads[i].params["W"]``, ``grads[i].params["b"]`` and
+        ``grads[i].delta``.
 
     Raises
     ------

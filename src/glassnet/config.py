@@ -142,7 +142,9 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def _first_problem(cls: type[BaseModel], error: ValidationError) -> str:
     problems = error.errors()
     same = [problem for problem in problems if problem["loc"][:1] == problems[0]["loc"][:1]]
-    problem = max(same, key=lambda problem: len(problem["loc"]))  # of a value of several types, the one that came nearest
+    problem = max(
+        same, key=lambda problem: len(problem["loc"])
+    )  # of several types the nearest
     path = [part for part in problem["loc"] if isinstance(part, int) or part.isidentifier()]  # without pydantic's tags
     where = ".".join(map(str, path)) or cls.__name__
     if problem["type"] == "extra_forbidden":
@@ -153,4 +155,6 @@ def _first_problem(cls: type[BaseModel], error: ValidationError) -> str:
         return say("unknown option {where!r}; the options here are: {known}", where=where, known=known)
     if problem["type"] == "missing":
         return say("the option {where!r} is missing", where=where)
-    return say("bad value for {where!r}: {came!r} ({reason})", where=where, came=problem["input"], reason=problem["msg"])
+    return say(
+        "bad value for {where!r}: {came!r} ({reason})", where=where, came=problem["input"], reason=problem["msg"]
+    )

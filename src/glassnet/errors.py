@@ -1,16 +1,16 @@
 """Exceptions and warnings.
 
-    Exception
-    └── GlassnetError                  everything raised on purpose
-        ├── InputError (ValueError)    a bad argument: what was expected, what came, what to do
-        │   ├── ShapeError             arrays whose shapes do not fit
-        │   ├── ConfigError            a bad option, component name or configuration file
-        │   ├── DataError              a file, table or array of data that cannot be used
-        │   └── ModelFileError         a saved model or run that is missing, damaged or foreign
-        ├── NotFiniteError (ArithmeticError)    NaN or infinity arose during training
-        └── MissingExtraError (ImportError)     an optional dependency is not installed
-    UserWarning
-    └── GlassnetWarning                legal, but probably not what was meant
+Exception
+└── GlassnetError                  everything raised on purpose
+    ├── InputError (ValueError)    a bad argument: what was expected, what came, what to do
+    │   ├── ShapeError             arrays whose shapes do not fit
+    │   ├── ConfigError            a bad option, component name or configuration file
+    │   ├── DataError              a file, table or array of data that cannot be used
+    │   └── ModelFileError         a saved model or run that is missing, damaged or foreign
+    ├── NotFiniteError (ArithmeticError)    NaN or infinity arose during training
+    └── MissingExtraError (ImportError)     an optional dependency is not installed
+UserWarning
+└── GlassnetWarning                legal, but probably not what was meant
 """
 
 from __future__ import annotations

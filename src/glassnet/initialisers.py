@@ -37,7 +37,7 @@ INITIALISERS: Registry[Initialiser] = Registry("initialiser")
 @INITIALISERS.register()
 @dataclass(frozen=True)
 class Zeros(Initialiser):
-    """All zero: every unit of a layer then stays like its neighbour, and a ReLU network trains its output biases only."""
+    """All zero: the units of a layer then stay alike, and a ReLU network trains its output biases only."""
 
     name: ClassVar[str] = "zeros"
 
@@ -232,7 +232,9 @@ def initialiser(given: str | dict[str, Any] | float | Initialiser, activation: A
     if isinstance(given, (int, float)):
         return Constant(float(given))
     if given == "auto":
-        by_activation: dict[str, Initialiser] = dict.fromkeys(("relu", "leaky_relu", "elu", "gelu", "silu", "softplus"), He())
+        by_activation: dict[str, Initialiser] = dict.fromkeys(
+            ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus"), He()
+        )
         by_activation["logistic"] = XavierLogistic()
         return by_activation.get(getattr(activation, "name", ""), Xavier())
     return INITIALISERS.make(given)

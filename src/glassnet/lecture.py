@@ -36,7 +36,7 @@ from glassnet.activations import softmax as core_softmax
 from glassnet.backprop import backward_pass, forward_pass
 from glassnet.errors import ConfigError, ShapeError
 from glassnet.layers import Dense, Dropout, Layer, LayerGrads
-from glassnet.losses import CrossEntropy, Loss, LogLoss
+from glassnet.losses import CrossEntropy, LogLoss, Loss
 from glassnet.messages import say
 from glassnet.network import Network
 from glassnet.optimisers import SGD, Updater
@@ -51,7 +51,7 @@ Params: TypeAlias = Sequence[tuple[torch.Tensor, torch.Tensor, Function, Functio
 
 
 def identity(z: torch.Tensor) -> torch.Tensor:
-    """Z."""
+    """z."""
     return z
 
 
@@ -72,7 +72,7 @@ def logistic_derivative(z: torch.Tensor) -> torch.Tensor:
 
 
 def tanh(z: torch.Tensor) -> torch.Tensor:
-    """Tanh z."""
+    """tanh z."""
     return torch.tanh(z)
 
 
@@ -191,7 +191,8 @@ class FNN:
     def data_loader(self, epoch: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The samples in the epoch's random order, in batches of ``batch_size``; the last may be shorter."""
         order = torch.from_numpy(permutation(len(self.features), seed=self.seed, epoch=epoch))
-        for rows in order.split(self.batch_size):
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
             yield self.features[rows], self.labels[rows]
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
@@ -251,7 +252,7 @@ class FNN:
         return self.der_weight_list, self.der_bias_list
 
     def backward(self, labels: Any) -> None:
-        """Errors and gradients of the last forward pass; fills ``error_list``, ``der_weight_list``, ``der_bias_list``."""
+        """Errors and gradients of the last forward pass; fills the three lists."""
         self.cal_neuron_errors(labels)
         self.cal_params_partial()
 
@@ -274,7 +275,8 @@ class FNN:
                 first += len(X)
             output = self._network.forward(self.features)
             loss = float(self._loss.value(output, self.labels))
-            print(f"第{epoch + 1}个回合, 训练集交叉熵损失为:{loss:.4f}, 分类准确率{self.accuracy(self.labels, output):.4f}")
+            accuracy = self.accuracy(self.labels, output)
+            print(f"第{epoch + 1}个回合, 训练集交叉熵损失为:{loss:.4f}, 分类准确率{accuracy:.4f}")
 
     def _indices(self, labels: Any) -> torch.Tensor:
         """Class indices (N,) int64 from indices or one-hot rows."""
@@ -353,7 +355,7 @@ class FNN2(FNN):
         """The output with every unit present and scaled by its p; fills the lists."""
         return self._forward(X, None)
 
-    def minibatch_sgd_trainer(self, max_epochs: int = 10, lr: float = 0.1, decay: float = 0.0005) -> None:  # type: ignore[override]
+    def minibatch_sgd_trainer(self, max_epochs: int = 10, lr: float = 0.1, decay: float = 0.0005) -> None:
         """As FNN's, with the weights multiplied by 1 − ``decay`` at each step (0.889 over 235 steps of 0.0005)."""
         self._train(max_epochs, lr, decay)
 

@@ -91,7 +91,7 @@ class SquaredError(Loss):
         return 0.5 * xp.sum(xp.square(a - y), axis=1)
 
     def term_gradient(self, a: Array, y: Array) -> Array:
-        """A − y."""
+        """a − y."""
         return a - y
 
 
@@ -150,7 +150,7 @@ class Huber(Loss):
         return xp.sum(q * (r - 0.5 * q), axis=1)
 
     def term_gradient(self, a: Array, y: Array) -> Array:
-        """A − y, clipped to [−t, t]."""
+        """a − y, clipped to [−t, t]."""
         return namespace(a).clip(a - y, min=-self.threshold, max=self.threshold)
 
 
@@ -188,11 +188,11 @@ class CrossEntropy(Loss):
         return xp.log(xp.sum(xp.exp(a), axis=1)) - xp.sum(self._distribution(a, y) * a, axis=1)
 
     def term_gradient(self, a: Array, y: Array) -> Array:
-        """P − t."""
+        """p − t."""
         return softmax(a) - self._distribution(a, y)
 
     def link(self, a: Array) -> Array:
-        """P = softmax(a)."""
+        """p = softmax(a)."""
         return softmax(a)
 
 
@@ -225,11 +225,11 @@ class BinaryCrossEntropy(Loss):
         return namespace(a).sum(softplus(a) - self._smooth(y) * a, axis=1)
 
     def term_gradient(self, a: Array, y: Array) -> Array:
-        """P − t."""
+        """p − t."""
         return logistic(a) - self._smooth(y)
 
     def link(self, a: Array) -> Array:
-        """P = logistic(a)."""
+        """p = logistic(a)."""
         return logistic(a)
 
 
@@ -296,7 +296,7 @@ class Poisson(Loss):
         return xp.sum(xp.exp(low) * (1.0 + a - low) - y * a, axis=1)
 
     def term_gradient(self, a: Array, y: Array) -> Array:
-        """Eᵃ − y."""
+        """eᵃ − y."""
         return self.link(a) - y
 
     def link(self, a: Array) -> Array:
@@ -346,9 +346,7 @@ def balanced_weights(classes: np.ndarray) -> dict[int, float]:
     return {int(k): len(classes) / (len(index) * int(count)) for k, count in zip(index, counts, strict=True)}
 
 
-def sample_weights(
-    y: np.ndarray, class_weight: str | dict[int, float], weight: np.ndarray | None = None
-) -> np.ndarray:
+def sample_weights(y: np.ndarray, class_weight: str | dict[int, float], weight: np.ndarray | None = None) -> np.ndarray:
     """Sample weights that give each class its weight: w_n times the weight of the class of sample n.
 
     Parameters

@@ -19,7 +19,7 @@ _chosen: str | None = None
 
 
 def language() -> str:
-    """The language in use, ``"en"`` or ``"zh"``: what :func:`use_language` chose, else ``GLASSNET_LANG``, else the locale's."""
+    """The language in use, "en" or "zh": as :func:`use_language` chose, else ``GLASSNET_LANG``, else the locale's."""
     if _chosen is not None:
         return _chosen
     for variable in ("GLASSNET_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
@@ -33,7 +33,9 @@ def use_language(code: str | None) -> None:
     """Choose the language of all messages: ``"en"``, ``"zh"``, or None for the locale's."""
     global _chosen
     if code is not None and code not in LANGUAGES:
-        raise ValueError(say("unknown language {code!r}; choose one of: {known}", code=code, known=", ".join(LANGUAGES)))
+        raise ValueError(
+            say("unknown language {code!r}; choose one of: {known}", code=code, known=", ".join(LANGUAGES))
+        )
     _chosen = code
 
 

@@ -96,7 +96,12 @@ class Model:
         if self.encoding is not None:
             return self.encoding.encode(part, dtype=self.network.dtype)
         if isinstance(part, Table):
-            raise DataError(say("this model was saved without an encoding; give it arrays of shape (N, {n})", n=self.network.sizes[0]))
+            raise DataError(
+                say(
+                    "this model was saved without an encoding; give it arrays of shape (N, {n})",
+                    n=self.network.sizes[0],
+                )
+            )
         return part.x.reshape(len(part.x), -1).astype(self.network.dtype)
 
     def examples(self, data: Any) -> Examples:

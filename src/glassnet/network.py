@@ -104,9 +104,7 @@ class Network:
             if drops[l] != 0:
                 layers.append(Dropout(_keep(drops[l]), dropout_variant))  # type: ignore[arg-type]
             rng = generator(check_seed(seed), Purpose.INITIALISE, l + 1)
-            dense = Dense.draw(
-                sizes[l], sizes[l + 1], activations[l], rng=rng, init=inits[l], bias=bias, dtype=dtype
-            )
+            dense = Dense.draw(sizes[l], sizes[l + 1], activations[l], rng=rng, init=inits[l], bias=bias, dtype=dtype)
             layers.append(dense)
         return cls(layers, seed=seed)
 
@@ -146,7 +144,9 @@ class Network:
         for layer in self.layers:
             if layer.params and layer.number == number:
                 return layer
-        text = say("there is no layer {number}; the network has layers 1 to {last}", number=number, last=len(self.sizes) - 1)
+        text = say(
+            "there is no layer {number}; the network has layers 1 to {last}", number=number, last=len(self.sizes) - 1
+        )
         raise InputError(text)
 
     def __repr__(self) -> str:
@@ -234,7 +234,8 @@ class Network:
             come = {name: tuple(theta.shape) for name, theta in theirs.items()}
             if have != come:
                 text = say(
-                    "layer {number} does not match: this network has {have}, the other {come}; choose the layers to load",
+                    "layer {number} does not match: this network has {have}, the other {come}; "
+                    "choose the layers to load",
                     number=number,
                     have=have,
                     come=come,
@@ -267,7 +268,11 @@ class Network:
             kind = KINDS[entry["kind"]]
             number += kind is not Dropout
             prefix = f"{number}."
-            own = {} if kind is Dropout else {k.removeprefix(prefix): v for k, v in values.items() if k.startswith(prefix)}
+            own = (
+                {}
+                if kind is Dropout
+                else {k.removeprefix(prefix): v for k, v in values.items() if k.startswith(prefix)}
+            )
             layers.append(kind.from_config(entry, own))
         return cls(layers, seed=config["seed"])
 
@@ -281,9 +286,7 @@ class Network:
             raise ShapeError(text)
         return namespace(x).astype(x, theta.dtype, copy=False)
 
-    def checked_batch(
-        self, x: Any, y: Any, weight: Any, loss: Loss | str
-    ) -> tuple[Array, Array, Array | None, Loss]:
+    def checked_batch(self, x: Any, y: Any, weight: Any, loss: Loss | str) -> tuple[Array, Array, Array | None, Loss]:
         """x, y, weight and loss of a batch as the equations need them, or ShapeError."""
         loss = make_loss(loss)
         x = self._checked_x(x)
@@ -291,7 +294,9 @@ class Network:
         if weight is not None:
             weight = namespace(x).astype(like(weight, x), x.dtype, copy=False)
             if tuple(weight.shape) != (len(x),):
-                text = say("sample weights must have the shape ({n},), not {shape}", n=len(x), shape=tuple(weight.shape))
+                text = say(
+                    "sample weights must have the shape ({n},), not {shape}", n=len(x), shape=tuple(weight.shape)
+                )
                 raise ShapeError(text)
         return x, y, weight, loss
 
@@ -344,7 +349,9 @@ def _one_each(given: Any, count: int, what: str) -> list[Any]:
     if not isinstance(given, list) and not (isinstance(given, tuple) and what == "dropout"):
         return [given] * count
     if len(given) != count:
-        text = say("{what} has {came} entries, but {count} are needed, one a layer", what=what, came=len(given), count=count)
+        text = say(
+            "{what} has {came} entries, but {count} are needed, one a layer", what=what, came=len(given), count=count
+        )
         raise ConfigError(text)
     return list(given)
 

@@ -19,8 +19,8 @@ from glassnet.errors import ConfigError
 from glassnet.layers import LayerGrads
 from glassnet.messages import say
 from glassnet.network import Network
-from glassnet.regularisers import Regularisation
 from glassnet.registry import Registry
+from glassnet.regularisers import Regularisation
 
 
 class Optimiser(ABC):
@@ -225,9 +225,7 @@ class Clip:
     def __call__(self, gradients: dict[str, Array]) -> dict[str, Array]:
         """The clipped gradients."""
         if self.value is not None:
-            gradients = {
-                name: namespace(g).clip(g, min=-self.value, max=self.value) for name, g in gradients.items()
-            }
+            gradients = {name: namespace(g).clip(g, min=-self.value, max=self.value) for name, g in gradients.items()}
         if self.norm is not None and gradients:
             norm = sum(float(namespace(g).sum(g * g)) for g in gradients.values()) ** 0.5
             if norm > self.norm:
@@ -256,8 +254,8 @@ class Updater:
     """
 
     optimiser: Optimiser
-    regularisation: Regularisation = Regularisation()
-    clip: Clip = Clip()
+    regularisation: Regularisation = field(default_factory=Regularisation)
+    clip: Clip = field(default_factory=Clip)
     t: int = 0
     slots: dict[str, dict[str, Array]] = field(default_factory=dict)
 

@@ -66,7 +66,7 @@ class Registry(Generic[T]):
             name = str(parameters.pop("name", ""))
         elif given is None or isinstance(given, (bool, int, float, list, tuple, set, type)):
             text = say(
-                "{given!r} is not a {kind}; give a name, a mapping or an object", given=given, kind=say(self.kind)
+                "cannot use {given!r} as the {kind}; give a name, a mapping or an object", given=given, kind=say(self.kind)
             )
             raise ConfigError(text)
         else:
@@ -100,11 +100,16 @@ class Registry(Generic[T]):
         name = getattr(component, "name", None)
         if name is None or self._classes.get(name) is not type(component):
             text = say(
-                "a user's own {kind} cannot be stored in a file: {component!r}", kind=say(self.kind), component=component
+                "a user's own {kind} cannot be stored in a file: {component!r}",
+                kind=say(self.kind),
+                component=component,
             )
             raise ConfigError(text)
         values = {field.name: getattr(component, field.name) for field in dataclasses.fields(component)}  # type: ignore[arg-type]
-        return {"name": name, **{key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}}
+        return {
+            "name": name,
+            **{key: list(value) if isinstance(value, tuple) else value for key, value in values.items()},
+        }
 
     def _find(self, name: str) -> type[T]:
         key = name.strip().lower().replace("-", "_")
@@ -132,5 +137,10 @@ class Registry(Generic[T]):
             return call.func.id, {str(item.arg): ast.literal_eval(item.value) for item in call.keywords if item.arg}
         except (SyntaxError, ValueError):
             example = "name(parameter=value)"
-            message = say("cannot read the {kind} {text!r}; write it as {example}", kind=say(self.kind), text=text, example=example)
+            message = say(
+                "cannot read the {kind} {text!r}; write it as {example}",
+                kind=say(self.kind),
+                text=text,
+                example=example,
+            )
             raise ConfigError(message) from None

@@ -1,8 +1,9 @@
 """Regularisers of the parameters: penalties that join the loss, and rules that act on the parameters themselves.
 
     ℓ1, ℓ2       C ← C + λ‖θ‖₁  or  C + ½λ‖θ‖²; the gradient gains λ sign(θ) or λθ
-    decay        θ ← (1 − β) θ − (the optimiser's step): as taught, a factor per step; or β = lr · decay, as AdamW has it
-    max-norm     after each step, the weights into a unit are scaled back to a norm of at most c (Srivastava et al. 2014)
+    decay        θ ← (1 − β) θ − (the optimiser's step): as taught, a factor per step; or β = lr · decay (AdamW)
+    max-norm     after each step, the weights into a unit are scaled back to a norm of at most c
+                 (Srivastava et al. 2014)
 
 They act on weights, and on biases only by choice. None depends on the batch's size.
 """
@@ -53,7 +54,9 @@ class Regularisation:
         if self.decay_form not in ("step", "lr"):
             raise ConfigError(say("decay_form must be 'step' or 'lr', not {value!r}", value=self.decay_form))
         if self.decay_form == "step" and self.weight_decay >= 1:
-            raise ConfigError(say("weight_decay is a share of W per step and must be below 1, not {value}", value=self.weight_decay))
+            raise ConfigError(
+                say("weight_decay is a share of W per step and must be below 1, not {value}", value=self.weight_decay)
+            )
         if self.max_norm is not None and not self.max_norm > 0:
             raise ConfigError(say("max_norm must be above 0, not {value}", value=self.max_norm))
 

@@ -110,11 +110,15 @@ def execute(
     train_set, validation_set = _encoded(model, parts.train), _encoded(model, parts.validation)
     assert train_set is not None
     training = _training(config, model, train_set, validation_set, note)
-    config = config.replaced(
-        training=training, network=config.network.replaced(hidden=model.network.sizes[1:-1])
-    )
+    config = config.replaced(training=training, network=config.network.replaced(hidden=model.network.sizes[1:-1]))
     if config.pretrain is not None:
-        note(say("pre-training of the hidden layers: {how}, {epochs} epochs", how=config.pretrain, epochs=config.pretrain_epochs))
+        note(
+            say(
+                "pre-training of the hidden layers: {how}, {epochs} epochs",
+                how=config.pretrain,
+                epochs=config.pretrain_epochs,
+            )
+        )
         pretrain(
             model.network,
             train_set.x,
@@ -177,7 +181,7 @@ def _strata(part: Table | Arrays) -> np.ndarray | None:
     y = part.y
     if y is None or getattr(y, "ndim", 1) != 1:
         return None
-    values = y.to_numpy() if isinstance(part, Table) else np.asarray(y)
+    values = np.asarray(y)
     if values.dtype.kind == "f":
         return None
     labels = np.asarray(values.astype(str) if values.dtype.kind == "O" else values)
@@ -277,7 +281,8 @@ def _training(
     sizes = "-".join(map(str, model.network.sizes))
     note(
         say(
-            "network {sizes} ({parameters:,} parameters), loss {loss}, {optimiser} with learning rate {lr:g}, batch {batch}",
+            "network {sizes} ({parameters:,} parameters), loss {loss}, {optimiser} with learning rate {lr:g}, "
+            "batch {batch}",
             sizes=sizes,
             parameters=model.network.n_parameters,
             loss=model.loss.name,
@@ -301,7 +306,9 @@ def check_folder(folder: Path, overwrite: bool) -> None:
     if not folder.is_dir() or not (folder / CONFIG).exists():
         raise ConfigError(say("{folder} is there already and is not a run; choose another name", folder=folder))
     if not overwrite:
-        raise ConfigError(say("the run {folder} is there already; choose another name, or --overwrite it", folder=folder))
+        raise ConfigError(
+            say("the run {folder} is there already; choose another name, or --overwrite it", folder=folder)
+        )
 
 
 def free_folder(root: Path, name: str) -> Path:

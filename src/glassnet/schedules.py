@@ -262,7 +262,7 @@ class ReduceOnPlateau(Schedule):
 
     def factor(self, step: int, steps_per_epoch: int, epochs: int, state: dict[str, Any] | None = None) -> float:
         """The warm-up's factor times what the plateaus have left."""
-        return super().factor(step, steps_per_epoch, epochs) * (state or self.start())["factor"]
+        return super().factor(step, steps_per_epoch, epochs) * float((state or self.start())["factor"])
 
     def start(self) -> dict[str, Any]:
         """Factor 1, nothing heard."""

@@ -39,10 +39,10 @@ def write_bytes(path: Path, content: bytes) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
+            Path(temporary).chmod(0o666 & ~_umask())
+            Path(temporary).replace(path)
         except BaseException:
-            os.unlink(temporary)
+            Path(temporary).unlink(missing_ok=True)
             raise
         _sync_folder(path.parent)
     except OSError as error:
@@ -90,7 +90,9 @@ def read_document(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise ModelFileError(say("{path} is damaged: it is not valid JSON ({error})", path=path, error=error)) from error
+        raise ModelFileError(
+            say("{path} is damaged: it is not valid JSON ({error})", path=path, error=error)
+        ) from error
     if not isinstance(content, dict):
         raise ModelFileError(say("{path} is damaged: it does not hold a mapping", path=path))
     body = {key: value for key, value in content.items() if key != "sha256"}

@@ -17,7 +17,7 @@ from glassnet.data import BUNDLED, Arrays, Table, load_source
 from glassnet.errors import DataError
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the folder of shared data is not on this machine")
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="data folder not here")
 
 COLUMNS = {"size": [1.5, 2.5, None], "rooms": [1, 2, 3], "city": ["Bonn", None, "Köln"], "price": [10, 20, 30]}
 CSV = "size,rooms,city,price\n1.5,1,Bonn,10\n2.5,2,?,20\n,3,Köln,30\n"

@@ -44,7 +44,9 @@ def _take_globals(words: list[str]) -> list[str]:
         if word == "--lang" or word.startswith("--lang="):
             code = word.partition("=")[2] if "=" in word else next(waiting, "")
             if code not in LANGUAGES:
-                raise ConfigError(say("--lang must be one of {known}, not {code!r}", known=", ".join(LANGUAGES), code=code))
+                raise ConfigError(
+                    say("--lang must be one of {known}, not {code!r}", known=", ".join(LANGUAGES), code=code)
+                )
             use_language(code)
         elif word != "--debug":
             rest.append(word)
@@ -73,12 +75,12 @@ def _line(error: Exception) -> str:
 def _text(error: Exception) -> str:
     kind = type(error).__name__
     if kind == "NoSuchOption":
-        close = ", ".join(getattr(error, "possibilities", None) or ())
-        hint = say(" Did you mean {close!r}?", close=close) if close else ""
+        close = getattr(error, "possibilities", None)
+        hint = say(" Did you mean {close}?", close=" / ".join(close)) if close else ""
         return say("there is no option {name}.{hint}", name=getattr(error, "option_name", "?"), hint=hint)
     parameter = getattr(error, "param", None)
     if kind == "MissingParameter" and parameter is not None:
-        return say("{name} is missing", name=parameter.make_metavar(error.ctx) if hasattr(error, "ctx") else parameter.name)
+        return say("{name} is missing", name=getattr(parameter, "metavar", None) or parameter.name)
     if hasattr(error, "format_message"):
         return str(error.format_message())
     if isinstance(error, GlassnetError):

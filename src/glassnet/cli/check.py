@@ -26,15 +26,18 @@ WRONG = 1
 def help_text() -> str:
     """What the command does."""
     return say(
-        "Check every gradient of back-propagation against central differences in float64: of a run's network on its data, "
-        "or of a random network (--sizes). Exit code 1 if a gradient is wrong."
+        "Check every gradient of back-propagation against central differences in float64: of a run's network on its "
+        "data, or of a random network (--sizes). Exit code 1 if a gradient is wrong."
     )
 
 
 def command(
-    run: Annotated[Path | None, typer.Argument(metavar="[RUN]", help=say("A run's folder."), show_default=False)] = None,
+    run: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help=say("A run's folder."), show_default=False)
+    ] = None,
     source: Annotated[
-        str | None, typer.Argument(metavar="[SOURCE]", help=say("Rows with targets; else the run's own data."), show_default=False)
+        str | None,
+        typer.Argument(metavar="[SOURCE]", help=say("Rows with targets; else the run's own data."), show_default=False),
     ] = None,
     sizes: Annotated[
         str | None, typer.Option("--sizes", help=say("A random network instead of a run: 5,4,3."), show_default=False)
@@ -42,8 +45,12 @@ def command(
     activation: Annotated[str, typer.Option("--activation", help=say("Of the random network."))] = "tanh",
     loss: Annotated[str, typer.Option("--loss", help=say("Of the random network."))] = "cross_entropy",
     dropout: Annotated[float, typer.Option("--dropout", help=say("Of the random network."))] = 0.0,
-    l1: Annotated[float | None, typer.Option("--l1", help=say("λ of λ‖W‖₁; else the run's."), show_default=False)] = None,
-    l2: Annotated[float | None, typer.Option("--l2", help=say("λ of ½λ‖W‖²; else the run's."), show_default=False)] = None,
+    l1: Annotated[
+        float | None, typer.Option("--l1", help=say("λ of λ‖W‖₁; else the run's."), show_default=False)
+    ] = None,
+    l2: Annotated[
+        float | None, typer.Option("--l2", help=say("λ of ½λ‖W‖²; else the run's."), show_default=False)
+    ] = None,
     rows: Annotated[int, typer.Option("--rows", min=1, help=say("Rows in the batch."))] = 16,
     entries: Annotated[int, typer.Option("--entries", min=0, help=say("Entries of each parameter; 0: all."))] = 200,
     tolerance: Annotated[float, typer.Option("--tolerance", help=say("Largest relative error that passes."))] = 1e-7,
@@ -62,9 +69,7 @@ def command(
         assert sizes is not None
         network, used_loss, x, y = _random(common.numbers(sizes, "--sizes"), activation, loss, dropout, rows, seed)
         rules = Regularisation()
-    rules = Regularisation(
-        l1=rules.l1 if l1 is None else l1, l2=rules.l2 if l2 is None else l2, biases=rules.biases
-    )
+    rules = Regularisation(l1=rules.l1 if l1 is None else l1, l2=rules.l2 if l2 is None else l2, biases=rules.biases)
     report = check_gradients(
         network,
         used_loss,
@@ -121,13 +126,13 @@ def _random(
     )
     rng = generator(seed, Purpose.CHECK)
     shape = (rows, sizes[-1])
-    y = {
-        "classes": lambda: rng.integers(0, sizes[-1], rows),
-        "labels": lambda: rng.integers(0, 2, shape),
-        "counts": lambda: rng.poisson(2.0, shape),
-        "values": lambda: rng.normal(size=shape),
-    }[made.target]()
-    return network, made, rng.normal(size=(rows, sizes[0])), y
+    targets: dict[str, Any] = {
+        "classes": rng.integers(0, sizes[-1], rows),
+        "labels": rng.integers(0, 2, shape),
+        "counts": rng.poisson(2.0, shape),
+        "values": rng.normal(size=shape),
+    }
+    return network, made, rng.normal(size=(rows, sizes[0])), targets[made.target]
 
 
 def _show(report: GradientCheck, as_json: bool) -> None:
@@ -137,9 +142,9 @@ def _show(report: GradientCheck, as_json: bool) -> None:
             {"passed": report.passed, "error": report.error, "tolerance": report.tolerance, "parameters": parameters}
         )
         return
-    columns = (say("parameter"), say("relative error"), say("entries"), say("at a kink"), say("numerical"), "BP")
+    columns = (say("parameter"), say("error"), say("entries"), say("kinks"), say("numerical"), "BP")
     lines = [
-        (p.name, f"{p.error:.2e}", p.checked, p.kinks, f"{p.numerical:+.6e}", f"{p.backprop:+.6e}")
+        (p.name, f"{p.error:.2e}", p.checked, p.kinks, f"{p.numerical:+.4e}", f"{p.backprop:+.4e}")
         for p in report.parameters
     ]
     common.print_table(say("back-propagation against central differences (the worst entry of each)"), columns, lines)

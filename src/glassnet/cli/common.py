@@ -23,8 +23,8 @@ SourceArgument = Annotated[
     typer.Argument(
         metavar="SOURCE",
         help=say(
-            "A file (.csv, .tsv, .parquet, .npz, .npy, idx), a folder of Parquet or of MNIST's four files, or a set that "
-            "comes with scikit-learn: digits, iris, wine, breast_cancer, diabetes."
+            "A file (.csv, .tsv, .parquet, .npz, .npy, idx), a folder of Parquet or of MNIST's four files, or a set "
+            "that comes with scikit-learn: digits, iris, wine, breast_cancer, diabetes."
         ),
     ),
 ]
@@ -54,12 +54,13 @@ def _jsonable(value: Any) -> Any:
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table: the first column to the left, the others, numbers mostly, to the right."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=title or None, title_justify="left")
     for k, column in enumerate(columns):
         table.add_column(column, justify="left" if k == 0 else "right")
     for row in rows:
-        table.add_row(*map(str, row))
+        table.add_row(*(Text(str(value)) for value in row))
     console().print(table)
 
 
@@ -72,7 +73,9 @@ def numbers(text: str, option: str) -> tuple[int, ...]:
     except ValueError:
         values = (0,)
     if min(values) < 1:
-        raise ConfigError(say("{option} takes whole numbers above 0, such as 256,128, not {text!r}", option=option, text=text))
+        raise ConfigError(
+            say("{option} takes whole numbers above 0, such as 256,128, not {text!r}", option=option, text=text)
+        )
     return values
 
 
@@ -81,7 +84,9 @@ def shares(text: str, option: str) -> float | list[float]:
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError:
-        raise ConfigError(say("{option} takes numbers such as 0.5 or 0.2,0.5, not {text!r}", option=option, text=text)) from None
+        raise ConfigError(
+            say("{option} takes numbers such as 0.5 or 0.2,0.5, not {text!r}", option=option, text=text)
+        ) from None
     return values[0] if len(values) == 1 else values
 
 

@@ -14,7 +14,18 @@ from glassnet.messages import say
 
 NAME = "doctor"
 
-CORE = ("torch", "numpy", "scipy", "scikit-learn", "pyarrow", "safetensors", "pydantic", "typer", "rich", "array-api-compat")
+CORE = (
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pyarrow",
+    "safetensors",
+    "pydantic",
+    "typer",
+    "rich",
+    "array-api-compat",
+)
 FEATURES = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16")
 
 
@@ -25,8 +36,7 @@ def help_text() -> str:
 
 def command(as_json: JsonOption = False) -> int:
     """Look around and print what is found."""
-    from glassnet.engine import accelerator, choose
-    from glassnet.training.trainer import available_cores
+    from glassnet.engine import accelerator, available_cores, choose
 
     extras = {
         "plot": (("matplotlib",), say("pictures of runs")),

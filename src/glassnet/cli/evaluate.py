@@ -11,7 +11,8 @@ NAME = "evaluate"
 def help_text() -> str:
     """What the command does."""
     return say(
-        "Compare a run's predictions with known targets: accuracy, log-loss, each class, confusion matrix; or RMSE, MAE, R²."
+        "Compare a run's predictions with known targets: accuracy, log-loss, each class, confusion matrix; "
+        "or RMSE, MAE, R²."
     )
 
 

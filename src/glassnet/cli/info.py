@@ -39,12 +39,23 @@ def command(run: RunArgument, as_json: JsonOption = False) -> int:
         state = say("frozen") if layer.frozen else ""
         rows.append((layer.number, repr(layer), shape, f"{size:,}", state))
     print_table(say("network"), ("l", say("layer"), "W", say("parameters"), ""), rows)
-    facts = [(say("loss"), model.loss.name), (say("engine"), engine)]
+    facts: list[tuple[str, object]] = [(say("loss"), model.loss.name), (say("engine"), engine)]
     if model.target is not None:
         facts.append((say("task"), say(model.target.task)))
         if model.target.classes:
             facts.append((say("classes"), ", ".join(map(str, model.target.classes[:30]))))
-    for key in ("optimiser", "lr", "schedule", "batch_size", "epochs", "early_stopping", "l1", "l2", "weight_decay", "seed"):
+    for key in (
+        "optimiser",
+        "lr",
+        "schedule",
+        "batch_size",
+        "epochs",
+        "early_stopping",
+        "l1",
+        "l2",
+        "weight_decay",
+        "seed",
+    ):
         if training.get(key):
             facts.append((key, training[key]))
     if config:

@@ -48,7 +48,12 @@ class Progress(Callback):
 
     def on_train_begin(self, trainer: Trainer) -> None:
         """Start the bar."""
-        text = say("engine {engine} on {device}, {threads} threads", engine=trainer.engine.name, device=trainer.device, threads=trainer.threads)
+        text = say(
+            "engine {engine} on {device}, {threads} threads",
+            engine=trainer.engine.name,
+            device=trainer.device,
+            threads=trainer.threads,
+        )
         self.note(text)
         self._task = self._bar.add_task("", total=trainer.config.epochs * trainer.steps_per_epoch)
 

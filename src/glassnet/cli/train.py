@@ -24,7 +24,9 @@ REGULARISATION, START = say("Regularisation"), say("Start from")
 
 def help_text() -> str:
     """What the command does."""
-    return say("Train a network on a table, images or arrays, and save it as a run. What is not said is chosen, and told.")
+    return say(
+        "Train a network on a table, images or arrays, and save it as a run. What is not said is chosen, and told."
+    )
 
 
 def _option(text: str, panel: str, *names: str, metavar: str | None = None) -> Any:
@@ -44,7 +46,8 @@ def command(
         int | None, _option(say("Most categories kept of a text column (100)."), DATA, "--max-categories")
     ] = None,
     validation: Annotated[
-        str | None, _option(say("Share of the rows (0.1), or a file, to watch for early stopping."), DATA, "--validation")
+        str | None,
+        _option(say("Share of the rows (0.1), or a file, to watch for early stopping."), DATA, "--validation"),
     ] = None,
     test: Annotated[
         str | None, _option(say("Share of the rows (0.2), or a file, to test on at the end."), DATA, "--test")
@@ -55,7 +58,9 @@ def command(
     activation: Annotated[
         str | None,
         _option(
-            say("relu, tanh, logistic, identity, leaky_relu, elu, gelu, silu, softplus; or a list, one a hidden layer."),
+            say(
+                "relu, tanh, logistic, identity, leaky_relu, elu, gelu, silu, softplus; or a list, one a hidden layer."
+            ),
             NETWORK,
             "--activation",
         ),
@@ -63,12 +68,17 @@ def command(
     init: Annotated[
         str | None,
         _option(
-            say("auto, he, xavier, xavier_logistic, lecun, orthogonal, normal, uniform, constant, zeros; with parameters: normal(variance=0.01)."),
+            say(
+                "auto, he, xavier, xavier_logistic, lecun, orthogonal, normal, uniform, constant, zeros; "
+                "with parameters: normal(variance=0.01)."
+            ),
             NETWORK,
             "--init",
         ),
     ] = None,
-    bias: Annotated[str | None, _option(say("Initial biases: a number or an initialiser (0)."), NETWORK, "--bias")] = None,
+    bias: Annotated[
+        str | None, _option(say("Initial biases: a number or an initialiser (0)."), NETWORK, "--bias")
+    ] = None,
     dropout: Annotated[
         str | None, _option(say("Probability of dropping a hidden unit: 0.5, or one a layer."), NETWORK, "--dropout")
     ] = None,
@@ -76,13 +86,17 @@ def command(
         float | None, _option(say("Probability of dropping an input."), NETWORK, "--input-dropout")
     ] = None,
     dropout_variant: Annotated[
-        str | None, _option(say("inverted (scaled in training) or plain (scaled in testing)."), NETWORK, "--dropout-variant")
+        str | None,
+        _option(say("inverted (scaled in training) or plain (scaled in testing)."), NETWORK, "--dropout-variant"),
     ] = None,
     dtype: Annotated[str | None, _option(say("float32 or float64."), NETWORK, "--dtype")] = None,
     loss: Annotated[
         str | None,
         _option(
-            say("cross_entropy, binary_cross_entropy, squared_error, absolute_error, huber, poisson, log_loss; else by the task."),
+            say(
+                "cross_entropy, binary_cross_entropy, squared_error, absolute_error, huber, poisson, log_loss; "
+                "else by the task."
+            ),
             TRAINING,
             "--loss",
         ),
@@ -92,23 +106,33 @@ def command(
         _option(say("adam, adamw, sgd, momentum, nesterov, rmsprop."), TRAINING, "--optimizer", "--optimiser"),
     ] = None,
     lr: Annotated[
-        float | None, _option(say("Learning rate; else 0.1 for sgd, 0.01 with momentum, 0.001 for the others."), TRAINING, "--lr")
+        float | None,
+        _option(say("Learning rate; else 0.1 for sgd, 0.01 with momentum, 0.001 for the others."), TRAINING, "--lr"),
     ] = None,
     schedule: Annotated[
         str | None,
         _option(
-            say("constant, step, exponential, inverse_scaling, linear, cosine, one_cycle, reduce_on_plateau; with parameters: cosine(warmup=2)."),
+            say(
+                "constant, step, exponential, inverse_scaling, linear, cosine, one_cycle, reduce_on_plateau; "
+                "with parameters: cosine(warmup=2)."
+            ),
             TRAINING,
             "--schedule",
         ),
     ] = None,
-    batch_size: Annotated[int | None, _option(say("Rows in a batch; else by the number of rows."), TRAINING, "--batch-size")] = None,
+    batch_size: Annotated[
+        int | None, _option(say("Rows in a batch; else by the number of rows."), TRAINING, "--batch-size")
+    ] = None,
     epochs: Annotated[int | None, _option(say("Epochs at the most (200)."), TRAINING, "--epochs")] = None,
     clip_norm: Annotated[float | None, _option(say("Largest norm of the gradient."), TRAINING, "--clip-norm")] = None,
-    clip_value: Annotated[float | None, _option(say("Largest entry of the gradient."), TRAINING, "--clip-value")] = None,
+    clip_value: Annotated[
+        float | None, _option(say("Largest entry of the gradient."), TRAINING, "--clip-value")
+    ] = None,
     early_stopping: Annotated[
         str | None,
-        _option(say("GL5, PQ0.5, UP3, patience10 or none (patience10 if rows are held out)."), TRAINING, "--early-stopping"),
+        _option(
+            say("GL5, PQ0.5, UP3, patience10 or none (patience10 if rows are held out)."), TRAINING, "--early-stopping"
+        ),
     ] = None,
     monitor: Annotated[
         str | None, _option(say("What early stopping watches: loss or metric."), TRAINING, "--monitor")
@@ -133,9 +157,13 @@ def command(
     ] = None,
     regularise_biases: Annotated[
         bool | None,
-        _option(say("ℓ1, ℓ2 and decay act on biases too."), REGULARISATION, "--regularise-biases/--no-regularise-biases"),
+        _option(
+            say("ℓ1, ℓ2 and decay act on biases too."), REGULARISATION, "--regularise-biases/--no-regularise-biases"
+        ),
     ] = None,
-    start_from: Annotated[Path | None, _option(say("A run whose weights to start from."), START, "--from", metavar="RUN")] = None,
+    start_from: Annotated[
+        Path | None, _option(say("A run whose weights to start from."), START, "--from", metavar="RUN")
+    ] = None,
     load_layers: Annotated[
         str | None, _option(say("Which layers to take from it: 1,2 (all)."), START, "--load-layers")
     ] = None,
@@ -150,7 +178,9 @@ def command(
         Path | None,
         typer.Option("--config", help=say("A TOML file, or a run's config.json; options given here come before it.")),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help=say("The run's folder; else runs/ and the source's name."))] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help=say("The run's folder; else runs/ and the source's name."))
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help=say("Replace a run of that name."))] = False,
     as_json: JsonOption = False,
 ) -> int:

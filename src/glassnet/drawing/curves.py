@@ -11,7 +11,14 @@ from glassnet.training.history import History
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#7f7f7f"  # from the palette of Okabe and Ito 2008
 
-_CHINESE_FONTS = ("Noto Sans CJK SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", "SimHei", "WenQuanYi Micro Hei")
+_CHINESE_FONTS = (
+    "Noto Sans CJK SC",
+    "Source Han Sans SC",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "SimHei",
+    "WenQuanYi Micro Hei",
+)
 
 
 def draw_curves(history: History, path: str | Path, *, title: str = "") -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glassnet.engine.base import Engine, Totals
-from glassnet.engine.devices import accelerator, resolve_device
+from glassnet.engine.devices import accelerator, available_cores, limited_threads, resolve_device
 from glassnet.engine.reference import ReferenceEngine
 from glassnet.errors import ConfigError
 from glassnet.messages import say
@@ -27,4 +27,14 @@ def choose(engine: str = "auto") -> type[Engine]:
     return ENGINES[engine]
 
 
-__all__ = ["ENGINES", "Engine", "ReferenceEngine", "Totals", "accelerator", "choose", "resolve_device"]
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "ReferenceEngine",
+    "Totals",
+    "accelerator",
+    "available_cores",
+    "choose",
+    "limited_threads",
+    "resolve_device",
+]

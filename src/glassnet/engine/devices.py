@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from threadpoolctl import threadpool_limits
 
 from glassnet.errors import ConfigError
 from glassnet.messages import say
@@ -54,4 +59,31 @@ def accelerator() -> str | None:
 
 def _may_have_accelerator() -> bool:
     """A cheap look, so that a machine without an accelerator need not import torch to learn that it has none."""
-    return sys.platform == "darwin" or any(Path(p).exists() for p in ("/dev/nvidiactl", "/dev/kfd", "/dev/dri", "/dev/dxg"))
+    return sys.platform == "darwin" or any(
+        Path(p).exists() for p in ("/dev/nvidiactl", "/dev/kfd", "/dev/dri", "/dev/dxg")
+    )
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else (os.cpu_count() or 1)
+
+
+@contextmanager
+def limited_threads(device: str, threads: int) -> Iterator[None]:
+    """Hold the library that computes on ``device`` to so many threads, within a block."""
+    if device == CPU:
+        with threadpool_limits(limits=threads):
+            yield
+    elif device == TORCH_CPU:
+        import torch
+
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+    else:
+        yield

@@ -92,7 +92,9 @@ class GradientCheck:
         text = (
             say("the gradients are right: largest relative error {error:.2e}, tolerance {tolerance:.0e}, {n} entries")
             if self.passed
-            else say("THE GRADIENTS ARE WRONG: largest relative error {error:.2e}, tolerance {tolerance:.0e}, {n} entries")
+            else say(
+                "THE GRADIENTS ARE WRONG: largest relative error {error:.2e}, tolerance {tolerance:.0e}, {n} entries"
+            )
         )
         text = text.format(error=self.error, tolerance=self.tolerance, n=self.checked)
         return text + (say(" ({kinks} at a kink left out)", kinks=self.kinks) if self.kinks else "")

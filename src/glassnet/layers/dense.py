@@ -123,7 +123,12 @@ class Dense(Layer):
     def output_size(self, n_in: int) -> int:
         """``n_out``."""
         if n_in != self.n_in:
-            text = say("layer {number} takes {expected} inputs, but {came} come", number=self.number, expected=self.n_in, came=n_in)
+            text = say(
+                "layer {number} takes {expected} inputs, but {came} come",
+                number=self.number,
+                expected=self.n_in,
+                came=n_in,
+            )
             raise ShapeError(text)
         return self.n_out
 

@@ -35,7 +35,9 @@ class Dropout(Layer):
         if not 0 < keep <= 1:
             raise ConfigError(say("a keep probability must be above 0 and at most 1, not {keep}", keep=keep))
         if variant not in ("inverted", "plain"):
-            raise ConfigError(say("the dropout variant must be 'inverted' or 'plain', not {variant!r}", variant=variant))
+            raise ConfigError(
+                say("the dropout variant must be 'inverted' or 'plain', not {variant!r}", variant=variant)
+            )
         self.keep = float(keep)
         self.variant = variant
 

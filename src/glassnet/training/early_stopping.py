@@ -13,6 +13,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -104,7 +105,10 @@ class PQ(Criterion):
         loss, progress = generalisation_loss(va), training_progress(tr, self.k)
         if loss > self.alpha * progress:
             return say(
-                "GL/P = {loss:.3g} % / {progress:.3g} ‰ is above {alpha:g}", loss=loss, progress=progress, alpha=self.alpha
+                "GL/P = {loss:.3g} % / {progress:.3g} ‰ is above {alpha:g}",
+                loss=loss,
+                progress=progress,
+                alpha=self.alpha,
             )
         return None
 
@@ -133,7 +137,7 @@ class UP(Criterion):
         ends = list(va[self.k - 1 :: self.k])[-self.s - 1 :]
         if len(va) % self.k or len(ends) <= self.s:
             return None
-        if all(later > earlier for earlier, later in zip(ends, ends[1:], strict=False)):
+        if all(later > earlier for earlier, later in pairwise(ends)):
             return say("the validation error rose over {s} strips of {k} epochs in a row", s=self.s, k=self.k)
         return None
 
@@ -157,7 +161,9 @@ class Patience(Criterion):
     def __post_init__(self) -> None:
         _check_strip(self.epochs, least=1)
         if not 0 <= self.tolerance < 1:
-            raise ConfigError(say("{name} must be at least 0 and below 1, not {value}", name="tolerance", value=self.tolerance))
+            raise ConfigError(
+                say("{name} must be at least 0 and below 1, not {value}", name="tolerance", value=self.tolerance)
+            )
 
     def __call__(self, va: Sequence[float], tr: Sequence[float]) -> str | None:
         best, since = math.inf, 0
@@ -229,7 +235,9 @@ class EarlyStopping(Callback):
     def on_train_begin(self, trainer: Trainer) -> None:
         """Refuse to watch what is not there."""
         if trainer.validation is None:
-            raise ConfigError(say("early stopping needs a validation set: give one, or a share of the rows to hold out"))
+            raise ConfigError(
+                say("early stopping needs a validation set: give one, or a share of the rows to hold out")
+            )
         self.va, self.tr, self.best_epoch, self._best = [], [], None, {}
 
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ _DECODER = 1 << 16  # decoders draw their weights from streams that the network'
 
 
 def pretrain(network: Network, x: Any, *, how: Literal["greedy", "whole"] = "greedy", **config: Any) -> list[History]:
-    """Train the hidden layers of a network, in place, as encoders of unlabelled rows; then fine-tune with :func:`train`.
+    """Train the hidden layers of a network, in place, as encoders of unlabelled rows; :func:`train` then fine-tunes.
 
     "greedy": layer by layer, each an autoencoder n[l−1] → n[l] → n[l−1] of the activations of the layers below it
     (Bengio, Lamblin, Popovici and Larochelle 2007). "whole": one autoencoder n[0] → … → n[L−1] → … → n[0] that mirrors

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 import warnings
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from glassnet.activations import Softmax
 from glassnet.arrays import to_numpy
 from glassnet.config import TrainingConfig
-from glassnet.data.split import split
 from glassnet.data.examples import Examples
-from glassnet.engine import choose, resolve_device
+from glassnet.data.split import split
+from glassnet.engine import available_cores, choose, limited_threads, resolve_device
 from glassnet.errors import ConfigError, DataError, GlassnetWarning, NotFiniteError, ShapeError
 from glassnet.losses import Loss, sample_weights
 from glassnet.losses import loss as make_loss
@@ -116,7 +114,7 @@ class Trainer:
         self.validation = None if validation is None else self._prepared(validation)
         self.batch_size = min(self.config.batch_size or default_batch_size(len(examples)), len(examples))
         self.steps_per_epoch = -(-len(examples) // self.batch_size)
-        with self._threads():
+        with limited_threads(self.device, self.threads):
             train_set = self.engine.place(examples)
             validation_set = None if self.validation is None else self.engine.place(self.validation)
             self._call("on_train_begin")
@@ -207,13 +205,6 @@ class Trainer:
         for callback in self.callbacks:
             getattr(callback, hook)(self, *arguments)
 
-    def _threads(self) -> AbstractContextManager[Any]:
-        if self.device == "cpu":
-            return threadpool_limits(limits=self.threads)
-        if self.device == "torch":
-            return _TorchThreads(self.threads)
-        return nullcontext()
-
     def _prepared(self, examples: Examples) -> Examples:
         """Examples that the network and the loss can take, class weights multiplied in."""
         x, y, weight = check_numbers("x", examples.x), check_numbers("y", examples.y), examples.weight
@@ -225,7 +216,9 @@ class Trainer:
         if weight is not None:
             weight = check_numbers("weight", weight)
             if weight.shape != (len(x),):
-                raise ShapeError(say("sample weights must have the shape ({n},), not {shape}", n=len(x), shape=weight.shape))
+                raise ShapeError(
+                    say("sample weights must have the shape ({n},), not {shape}", n=len(x), shape=weight.shape)
+                )
             check_finite("weight", weight)
         check_finite("x", x)
         check_finite("y", y)
@@ -275,27 +268,6 @@ class Trainer:
         raise NotFiniteError(text)
 
 
-class _TorchThreads(AbstractContextManager[None]):
-    """Torch's thread count within a block."""
-
-    def __init__(self, limit: int) -> None:
-        import torch
-
-        self._torch, self._limit, self._before = torch, limit, torch.get_num_threads()
-
-    def __enter__(self) -> None:
-        self._torch.set_num_threads(self._limit)
-
-    def __exit__(self, *_: object) -> None:
-        self._torch.set_num_threads(self._before)
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else (os.cpu_count() or 1)
-
-
 def default_loss(network: Network, y: np.ndarray) -> Loss:
     """The loss that goes with the network's output and the targets.
 
@@ -308,7 +280,7 @@ def default_loss(network: Network, y: np.ndarray) -> Loss:
 
 
 def default_batch_size(rows: int) -> int:
-    """About 1 in 100 rows, a power of 2 from 16 to 256: an epoch of few rows needs small batches to have enough steps."""
+    """About 1 in 100 rows, a power of 2 from 16 to 256: few rows need small batches to make enough steps."""
     return int(min(256, max(16, 2 ** round(math.log2(max(rows, 1) / 100)))))
 
 
@@ -358,7 +330,8 @@ def train(
     callbacks : sequence of Callback, default ()
     loss : str, dict, Loss or pair of functions, default "auto"
         "auto": if y holds class indices and the network has several outputs, cross-entropy (log loss after softmax),
-        else squared error. By name: squared_error, absolute_error, huber, poisson, cross_entropy, binary_cross_entropy, log_loss.
+        else squared error. By name: squared_error, absolute_error, huber, poisson, cross_entropy,
+        binary_cross_entropy, log_loss.
     optimiser : str, dict or Optimiser, default "adam"
         sgd, momentum, nesterov, rmsprop, adam, adamw.
     lr : float > 0, optional
