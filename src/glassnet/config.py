@@ -142,9 +142,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def _first_problem(cls: type[BaseModel], error: ValidationError) -> str:
     problems = error.errors()
     same = [problem for problem in problems if problem["loc"][:1] == problems[0]["loc"][:1]]
-    problem = max(
-        same, key=lambda problem: len(problem["loc"])
-    )  # of several types the nearest
+    problem = max(same, key=lambda problem: len(problem["loc"]))  # of several types the nearest
     path = [part for part in problem["loc"] if isinstance(part, int) or part.isidentifier()]  # without pydantic's tags
     where = ".".join(map(str, path)) or cls.__name__
     if problem["type"] == "extra_forbidden":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from glassnet.errors import ConfigError, InputError, ShapeError
 from glassnet.layers import KINDS, Dense, Dropout, Layer
 from glassnet.losses import Loss
 from glassnet.losses import loss as make_loss
+from glassnet.memory import check_memory
 from glassnet.messages import say
 from glassnet.random import Draws, Purpose, check_seed, generator
 
@@ -91,6 +93,8 @@ class Network:
         ------
         ConfigError
             If an argument is out of its range, or a list has the wrong length.
+        DataError
+            If a weight matrix would not fit into memory.
         """
         sizes = check_sizes(sizes)
         depth = len(sizes) - 1
@@ -98,6 +102,8 @@ class Network:
             raise ConfigError(say("dtype must be one of {known}, not {dtype!r}", known=", ".join(DTYPES), dtype=dtype))
         activations = [*_one_each(activation, depth - 1, "activation"), output]
         inits = _one_each(init, depth, "init")
+        for n_in, n_out in pairwise(sizes):
+            check_memory((n_out, n_in), dtype, say("a weight matrix of {n_out:,} units", n_out=n_out))
         drops = [input_dropout, *_one_each(dropout, depth - 1, "dropout")]
         layers: list[Layer] = []
         for l in range(depth):

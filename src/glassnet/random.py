@@ -99,7 +99,8 @@ class Draws:
         where = int(self.purpose) << 24 | self.layer
         words = philox(blocks, self.positions[:, None], zero + self.epoch, zero + where, self.seed)
         lanes = [lane for word in words for lane in (word & 0xFFFF, word >> 16)]
-        return xp.reshape(xp.stack(lanes, axis=-1), (self.positions.shape[0], -1))[:, :units]
+        shape = (self.positions.shape[0], blocks.shape[1] * _LANES)
+        return xp.reshape(xp.stack(lanes, axis=-1), shape)[:, :units]
 
 
 def permutation(n: int, *, seed: int, epoch: int = 0, purpose: Purpose = Purpose.SHUFFLE) -> np.ndarray:

@@ -66,7 +66,9 @@ class Registry(Generic[T]):
             name = str(parameters.pop("name", ""))
         elif given is None or isinstance(given, (bool, int, float, list, tuple, set, type)):
             text = say(
-                "cannot use {given!r} as the {kind}; give a name, a mapping or an object", given=given, kind=say(self.kind)
+                "cannot use {given!r} as the {kind}; give a name, a mapping or an object",
+                given=given,
+                kind=say(self.kind),
             )
             raise ConfigError(text)
         else:

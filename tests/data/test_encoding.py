@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glassnet.data import Arrays, Encoding, Table, available_memory, check_memory, load_source
-from glassnet.data.memory import size_text
+from glassnet.memory import size_text
 from glassnet.errors import ConfigError, DataError, ModelFileError, ShapeError
 from glassnet.messages import say
 
@@ -351,19 +351,19 @@ def test_tables_and_arrays_do_not_mix() -> None:
 
 
 def test_what_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glassnet.data.memory.available_memory", lambda: 20 * 2**30)
+    monkeypatch.setattr("glassnet.memory.available_memory", lambda: 20 * 2**30)
     message = "1,000,000 rows × 50,000 features × 4 bytes = 186 GiB, but 20 GiB are free"
     with pytest.raises(DataError, match=message):
         check_memory((1_000_000, 50_000), "float32", say("the encoded table"))
     with pytest.raises(DataError, match=r"10 × 20 × 30 × 1,000,000,000 × 8 bytes = 43\.7 TiB"):
         check_memory((10, 20, 30, 10**9), "float64", "x")
     check_memory((1000, 1000), "float32", "x")
-    monkeypatch.setattr("glassnet.data.memory.available_memory", lambda: 11)
+    monkeypatch.setattr("glassnet.memory.available_memory", lambda: 11)
     for part in (table(a=[1, 2, 3]), Arrays(np.eye(3)[:, :1])):
         encoding = Encoding.fit(part)
         with pytest.raises(DataError, match="3 rows × 1 features × 4 bytes = 12 bytes, but 11 bytes are free"):
             encoding.encode(part)
-    monkeypatch.setattr("glassnet.data.memory.available_memory", lambda: None)
+    monkeypatch.setattr("glassnet.memory.available_memory", lambda: None)
     check_memory((2**40, 2**20), "float32", "x")
 
 

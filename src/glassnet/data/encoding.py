@@ -29,7 +29,7 @@ from glassnet.data.columns import (
     scaling_of,
     standardise,
 )
-from glassnet.data.memory import check_memory
+from glassnet.memory import check_memory
 from glassnet.data.parts import Arrays, Table, listed, row_number
 from glassnet.data.stored import from_plain, to_plain
 from glassnet.errors import ConfigError, DataError, ShapeError

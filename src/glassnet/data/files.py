@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from glassnet.data.memory import check_memory
+from glassnet.memory import check_memory
 from glassnet.data.parts import Arrays, listed
 from glassnet.errors import DataError
 from glassnet.messages import say
