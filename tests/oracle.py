@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from glassnet.backprop import forward_pass
 from glassnet.layers import Dropout
+from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
     from cases.networks import Problem
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """One thread for torch: the matrices are tiny. Import it to switch it on."""
+    """One thread for torch and for NumPy's products: the matrices are small. Import it to switch it on."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with threadpool_limits(1):
+        yield
     torch.set_num_threads(threads)
 
 

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from glassnet.config import DataConfig, NetworkConfig, RunConfig, TrainingConfig, merge, read_toml
+from glassnet.config import DataConfig, NetworkConfig, RunConfig, TrainingConfig, merge, read_config
 from glassnet.errors import ConfigError
 
 WRONG = [
@@ -82,29 +82,38 @@ def test_merge(base, over, result):
     assert repr((base, over)) == before
 
 
-def test_read_toml(tmp_path):
-    path = tmp_path / "run.toml"
-    path.write_text('[data]\nsource = "数据.csv"\n', encoding="utf-8")
-    assert read_toml(path) == read_toml(str(path)) == {"data": {"source": "数据.csv"}}
-
-
-UNREADABLE = [
-    (b"epochs = = 3\n", "run.toml is not valid TOML: .*line 1"),
-    (b"a = 1\na = 2\n", "run.toml is not valid TOML"),
-    (b'a = "\xff"\n', "run.toml is not valid TOML: .*0xff"),
+GOOD_FILES = [
+    ("run.toml", '[data]\nsource = "数据.csv"\n'),
+    ("run.json", '{"data": {"source": "数据.csv"}}'),
 ]
 
 
-@pytest.mark.parametrize(("content", "message"), UNREADABLE)
-def test_read_toml_names_the_file_and_what_is_wrong(tmp_path, content, message):
-    path = tmp_path / "run.toml"
+@pytest.mark.parametrize(("name", "content"), GOOD_FILES)
+def test_read_config(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    assert read_config(path) == read_config(str(path)) == {"data": {"source": "数据.csv"}}
+
+
+BAD_FILES = [
+    ("run.toml", b"epochs = = 3\n", r"run\.toml is not valid TOML: .*line 1"),
+    ("run.toml", b"a = 1\na = 2\n", r"run\.toml is not valid TOML"),
+    ("run.toml", b'a = "\xff"\n', r"run\.toml is not valid TOML: .*0xff"),
+    ("run.json", b'{"a": }', r"run\.json is not valid JSON: .*line 1"),
+    ("run.json", b"[1, 2]", r"run\.json must hold options by name"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), BAD_FILES)
+def test_read_config_names_the_file_and_what_is_wrong(tmp_path, name, content, message):
+    path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=message):
-        read_toml(path)
+        read_config(path)
 
 
-def test_read_toml_of_what_is_no_file(tmp_path):
+def test_read_config_of_what_is_no_file(tmp_path):
     with pytest.raises(ConfigError, match=r"cannot read the configuration .*none\.toml: No such file"):
-        read_toml(tmp_path / "none.toml")
+        read_config(tmp_path / "none.toml")
     with pytest.raises(ConfigError, match="cannot read the configuration"):
-        read_toml(tmp_path)
+        read_config(tmp_path)

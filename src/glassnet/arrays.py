@@ -57,7 +57,7 @@ def call_with(arrays: WrittenFor, function: Callable[..., Array], *inputs: Array
     convert = {"any": lambda x: x, "torch": to_torch, "numpy": to_numpy}[arrays]
     try:
         result = like(function(*map(convert, inputs)), inputs[0])
-    except TypeError as error:
+    except (TypeError, AttributeError) as error:
         text = say(
             "{function} could not be called with {library} arrays: {error}. Say what it was written for: "
             "arrays='torch' or arrays='numpy'",

@@ -46,11 +46,13 @@ class Branch(BaseModel):
 class NetworkConfig(Branch):
     """The network: see :meth:`glassnet.Network.dense`.
 
-    ``hidden`` is the hidden layers' sizes; None lets the run choose by the size of the data.
+    ``hidden`` is the hidden layers' sizes; None lets the run choose by the size of the data. ``output`` "auto" is
+    softmax for the log loss and else the identity.
     """
 
     hidden: tuple[Annotated[int, Field(gt=0)], ...] | None = None
     activation: Any = "relu"
+    output: Any = "auto"
     init: Any = "auto"
     bias: Any = 0.0
     dropout: Share | list[Share] = 0.0

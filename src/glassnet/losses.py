@@ -2,7 +2,7 @@
 
 Shapes: N samples, M outputs.
     a (N, M) outputs of the network    weight (N,) of the samples, or None for equal ones
-    y (N, M) targets; for cross-entropy also (N,) class indices
+    y (N, M) targets; class indices (N,) stand for rows with a 1 in the class's column
 
 C is the weighted mean of each sample's own loss c_n: C = Σ w_n c_n / Σ w_n. So the gradient carries the factor
 w_n / Σ w, which is 1/N when all weights are equal, and every later sum over the batch is a plain sum. A batch whose
@@ -37,7 +37,7 @@ class Loss(ABC):
     takes_logits: ClassVar[bool] = False
     """Whether the loss contains the output's softmax, logistic or exponential function."""
     target: ClassVar[str] = "values"
-    """What y holds: "classes", "labels" (0 or 1 in each column), "counts" (≥ 0) or "values"."""
+    """What y is meant to hold: "classes" (rows that sum to 1), "labels" (0 or 1 each), "counts" (≥ 0) or "values"."""
 
     @property
     def kinks(self) -> tuple[float, ...]:
@@ -46,26 +46,31 @@ class Loss(ABC):
 
     @abstractmethod
     def terms(self, a: Array, y: Array) -> Array:
-        """Each sample's loss c_n, (N,)."""
+        """Each sample's loss c_n, (N,), for targets (N, M)."""
 
     @abstractmethod
     def term_gradient(self, a: Array, y: Array) -> Array:
-        """∂c_n/∂a_n for each sample, (N, M)."""
+        """∂c_n/∂a_n for each sample, (N, M), for targets (N, M)."""
 
     def value(self, a: Array, y: Array, weight: Array | None = None) -> Array:
         """C = Σ w_n c_n / Σ w_n, a scalar."""
         xp = namespace(a)
-        terms = self.terms(a, y)
+        terms = self.terms(a, _dense(y, a))
         return xp.mean(terms) if weight is None else xp.sum(_shares(weight) * terms)
 
     def gradient(self, a: Array, y: Array, weight: Array | None = None) -> Array:
         """∂C/∂a, (N, M): each sample's gradient times w_n / Σ w."""
-        gradient = self.term_gradient(a, y)
+        gradient = self.term_gradient(a, _dense(y, a))
         return gradient / a.shape[0] if weight is None else _shares(weight)[:, None] * gradient
 
     def link(self, a: Array) -> Array:
         """The network's output as a prediction, (N, M): probabilities or a mean, where the loss takes logits."""
         return a
+
+
+def _dense(y: Array, a: Array) -> Array:
+    """Targets (N, M), from class indices if that is what they are."""
+    return one_hot(y, a.shape[1], a.dtype) if y.ndim == 1 else y
 
 
 def _shares(weight: Array) -> Array:
@@ -159,8 +164,7 @@ class Huber(Loss):
 class CrossEntropy(Loss):
     """Softmax and cross-entropy in one, on logits: c = −Σ_k t_k ln p_k with p = softmax(a).
 
-    In natural logarithms and computed by log-sum-exp, so 0 · ln 0 never occurs. Targets are class indices (N,) or
-    distributions (N, M) with rows that sum to 1.
+    In natural logarithms and computed by log-sum-exp, so 0 · ln 0 never occurs. Rows of targets sum to 1.
 
     Parameters
     ----------
@@ -176,27 +180,25 @@ class CrossEntropy(Loss):
     def __post_init__(self) -> None:
         _check_smoothing(self.label_smoothing)
 
-    def _distribution(self, a: Array, y: Array) -> Array:
-        """t, (N, M), from class indices or distributions."""
-        t = one_hot(y, a.shape[1], a.dtype) if y.ndim == 1 else y
-        return t if self.label_smoothing == 0 else (1 - self.label_smoothing) * t + self.label_smoothing / a.shape[1]
+    def _smooth(self, y: Array) -> Array:
+        return y if self.label_smoothing == 0 else (1 - self.label_smoothing) * y + self.label_smoothing / y.shape[1]
 
     def terms(self, a: Array, y: Array) -> Array:
         """ln Σ_k e^a_k − Σ_k t_k a_k, from a minus its row's maximum."""
         xp = namespace(a)
         a = a - xp.max(a, axis=1, keepdims=True)
-        return xp.log(xp.sum(xp.exp(a), axis=1)) - xp.sum(self._distribution(a, y) * a, axis=1)
+        return xp.log(xp.sum(xp.exp(a), axis=1)) - xp.sum(self._smooth(y) * a, axis=1)
 
     def term_gradient(self, a: Array, y: Array) -> Array:
         """p − t."""
-        return softmax(a) - self._distribution(a, y)
+        return softmax(a) - self._smooth(y)
 
     def link(self, a: Array) -> Array:
         """p = softmax(a)."""
         return softmax(a)
 
 
-@LOSSES.register("logistic_cross_entropy")
+@LOSSES.register("logistic_cross_entropy", "bce")
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
     """Logistic function and cross-entropy in one, on logits, summed over labels that can all be 0 or 1 at once.
@@ -262,13 +264,11 @@ class LogLoss(Loss):
     def terms(self, a: Array, y: Array) -> Array:
         """−Σ_k y_k ln a_k."""
         xp = namespace(a)
-        t = one_hot(y, a.shape[1], a.dtype) if y.ndim == 1 else y
-        return -xp.sum(t * xp.log(xp.clip(a, min=self.floor)), axis=1)
+        return -xp.sum(y * xp.log(xp.clip(a, min=self.floor)), axis=1)
 
     def term_gradient(self, a: Array, y: Array) -> Array:
         """−y / a."""
-        t = one_hot(y, a.shape[1], a.dtype) if y.ndim == 1 else y
-        return -t / namespace(a).clip(a, min=self.floor)
+        return -y / namespace(a).clip(a, min=self.floor)
 
 
 @LOSSES.register()

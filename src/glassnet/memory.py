@@ -58,7 +58,7 @@ def check_memory(shape: Sequence[int], dtype: DTypeLike, what: str) -> None:
         sizes = " × ".join(f"{int(size):,}" for size in shape)
     text = say(
         "{what} does not fit into memory: {sizes} × {itemsize} bytes = {needed}, but {free} are free; "
-        "use fewer rows or features, or a machine with more memory",
+        "use fewer rows, features or units, or a machine with more memory",
         what=what,
         sizes=sizes,
         itemsize=itemsize,

@@ -82,6 +82,13 @@ class Model:
         self.encoding = encoding
         self.target_name = target_name
 
+    @property
+    def task(self) -> str:
+        """What is predicted: "classification", "multilabel" or "regression"."""
+        if self.target is not None:
+            return self.target.task
+        return {"classes": "classification", "labels": "multilabel"}.get(self.loss.target, "regression")
+
     # Raw rows to arrays
 
     def part(self, data: Any, *, need_target: bool = False) -> Table | Arrays:
@@ -154,10 +161,13 @@ class Model:
 
     def _prediction(self, mean: np.ndarray, spread: np.ndarray | None) -> Prediction:
         classes = list(range(mean.shape[1])) if self.target is None else list(self.target.classes)
-        if self.loss.target == "classes":
+        if self.task == "classification":
+            if self.loss.target != "classes":  # outputs that were trained one by one
+                mean = np.clip(mean, np.finfo(np.float64).tiny, None)
+                mean = mean / mean.sum(axis=1, keepdims=True)
             values = mean.argmax(axis=1) if self.target is None else self.target.decode(mean)
             return Prediction(values, mean, spread, classes)
-        if self.loss.target == "labels":
+        if self.task == "multilabel":
             return Prediction((mean > 0.5).astype(np.int64), mean, spread, classes)
         if self.target is not None:
             scale = np.asarray(self.target.scale)
@@ -183,11 +193,11 @@ class Model:
     def evaluate_examples(self, examples: Examples) -> dict[str, Any]:
         """The same for encoded examples."""
         prediction = self.predict_features(examples.x)
-        if self.loss.target == "classes":
+        if self.task == "classification":
             assert prediction.probabilities is not None
             y = examples.y if examples.y.ndim == 1 else examples.y.argmax(axis=1)
             return _classification_figures(y, prediction.probabilities, prediction.classes)
-        if self.loss.target == "labels":
+        if self.task == "multilabel":
             assert prediction.probabilities is not None
             return _label_figures(examples.y, prediction.probabilities, prediction.classes)
         y = examples.y.astype(np.float64)

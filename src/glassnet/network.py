@@ -94,7 +94,7 @@ class Network:
         ConfigError
             If an argument is out of its range, or a list has the wrong length.
         DataError
-            If a weight matrix would not fit into memory.
+            If the weights would not fit into memory.
         """
         sizes = check_sizes(sizes)
         depth = len(sizes) - 1
@@ -102,8 +102,8 @@ class Network:
             raise ConfigError(say("dtype must be one of {known}, not {dtype!r}", known=", ".join(DTYPES), dtype=dtype))
         activations = [*_one_each(activation, depth - 1, "activation"), output]
         inits = _one_each(init, depth, "init")
-        for n_in, n_out in pairwise(sizes):
-            check_memory((n_out, n_in), dtype, say("a weight matrix of {n_out:,} units", n_out=n_out))
+        weights = sum(n_in * n_out for n_in, n_out in pairwise(sizes))
+        check_memory((3 * weights,), dtype, say("a network of {sizes} units", sizes="-".join(map(str, sizes))))
         drops = [input_dropout, *_one_each(dropout, depth - 1, "dropout")]
         layers: list[Layer] = []
         for l in range(depth):
@@ -308,11 +308,11 @@ class Network:
 
 
 def check_targets(y: Array, *, n: int, outputs: int, loss: Loss, dtype: Any) -> Array:
-    """y as the loss needs it: class indices (N,) as int64, or values (N, outputs) of ``dtype``; else ShapeError."""
+    """y as losses need it: class indices (N,) as int64, or values (N, outputs) of ``dtype``; else InputError."""
     xp = namespace(y)
     if len(y) != n:
         raise ShapeError(say("there are {n} rows of x but {m} of y", n=n, m=len(y)))
-    if loss.target == "classes" and y.ndim == 1:
+    if y.ndim == 1 and outputs > 1:
         classes = xp.astype(y, xp.int64, copy=False)
         if not bool(xp.all(classes == y)):
             raise InputError(say("class indices must be whole numbers"))

@@ -136,7 +136,10 @@ class Registry(Generic[T]):
             call = ast.parse(text.strip(), mode="eval").body
             if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args):
                 raise ValueError
-            return call.func.id, {str(item.arg): ast.literal_eval(item.value) for item in call.keywords if item.arg}
+            parameters = {str(item.arg): ast.literal_eval(item.value) for item in call.keywords if item.arg}
+            if len(parameters) < len(call.keywords):  # one twice, or **
+                raise ValueError
+            return call.func.id, parameters
         except (SyntaxError, ValueError):
             example = "name(parameter=value)"
             message = say(

@@ -203,6 +203,9 @@ def _new_model(config: RunConfig, parts: Parts, target_name: str | None, base: M
         note(text)
     chosen = make_loss(TASK_LOSS[target.task] if loss == "auto" else loss)
     _check_loss(chosen.target, target.task, chosen.name)
+    output = network_config.output
+    if output == "auto":
+        output = "softmax" if chosen.name == "log_loss" else "identity"
     hidden = network_config.hidden
     if hidden is None:
         hidden = base.network.sizes[1:-1] if base is not None else default_hidden(parts.train.rows)
@@ -210,7 +213,7 @@ def _new_model(config: RunConfig, parts: Parts, target_name: str | None, base: M
     network = Network.dense(
         sizes,
         network_config.activation,
-        output="softmax" if chosen.name == "log_loss" else "identity",
+        output=output,
         init=network_config.init,
         bias=network_config.bias,
         dropout=network_config.dropout,
@@ -240,8 +243,12 @@ def _fitted(config: RunConfig, part: Table | Arrays, poisson: bool) -> Any:
 
 
 def _check_loss(wants: str, task: str, name: str) -> None:
-    fits = {"classification": ("classes",), "multilabel": ("labels",), "regression": ("values", "counts")}[task]
-    if wants not in fits:
+    fits = {
+        "classification": ("classes", "labels", "values"),  # classes are one-hot rows to the latter two
+        "multilabel": ("labels", "values"),
+        "regression": ("values", "counts"),
+    }
+    if wants not in fits[task]:
         text = say(
             "the loss {loss!r} does not go with {task}; choose another, or another --task", loss=name, task=say(task)
         )

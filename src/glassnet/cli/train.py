@@ -65,6 +65,12 @@ def command(
             "--activation",
         ),
     ] = None,
+    output: Annotated[
+        str | None,
+        _option(
+            say("Activation of the output layer (identity: the losses for classes take logits)."), NETWORK, "--output"
+        ),
+    ] = None,
     init: Annotated[
         str | None,
         _option(
@@ -201,6 +207,7 @@ def command(
         "network": {
             "hidden": None if hidden is None else common.numbers(hidden, "--hidden"),
             "activation": None if activation is None else common.components(activation),
+            "output": output,
             "init": None if init is None else common.components(init),
             "bias": None if bias is None else common.share_or_path(bias),
             "dropout": None if dropout is None else common.shares(dropout, "--dropout"),

@@ -1,11 +1,11 @@
 """Data: from sources to rows, from rows to features and targets, and which rows are held out."""
 
 from glassnet.data.encoding import Encoding
-from glassnet.memory import available_memory, check_memory
 from glassnet.data.parts import Arrays, Source, Table
 from glassnet.data.sources import BUNDLED, load_source
 from glassnet.data.split import split
 from glassnet.data.targets import TargetEncoding
+from glassnet.memory import available_memory, check_memory
 
 __all__ = [
     "BUNDLED",

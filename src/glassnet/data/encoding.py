@@ -29,10 +29,10 @@ from glassnet.data.columns import (
     scaling_of,
     standardise,
 )
-from glassnet.memory import check_memory
 from glassnet.data.parts import Arrays, Table, listed, row_number
 from glassnet.data.stored import from_plain, to_plain
 from glassnet.errors import ConfigError, DataError, ShapeError
+from glassnet.memory import check_memory
 from glassnet.messages import say
 
 ScalingChoice: TypeAlias = Literal["auto", "standard", "minmax", "none"]

@@ -22,9 +22,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from glassnet.memory import check_memory
 from glassnet.data.parts import Arrays, listed
 from glassnet.errors import DataError
+from glassnet.memory import check_memory
 from glassnet.messages import say
 
 TABLE_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")

@@ -23,13 +23,15 @@ class Totals:
     ----------
     weight : Σ w_n
     loss : Σ w_n c_n
-    hits : Σ w_n [prediction n is right], for losses of classes and labels
-    squares : Σ w_n (y_n − ŷ_n)², (K,), for losses of values and counts
+    right : whether ``hits`` is what is counted: for classes and labels
+    hits : Σ w_n [prediction n is right]
+    squares : Σ w_n (y_n − ŷ_n)², (K,), for numbers
     y, y2 : Σ w_n y_n and Σ w_n y_n², (K,), likewise
     """
 
     weight: Any = 0.0
     loss: Any = 0.0
+    right: bool = False
     hits: Any = 0.0
     squares: Any = 0.0
     y: Any = 0.0
@@ -41,8 +43,9 @@ class Totals:
         total = len(a) if weight is None else xp.sum(weight)
         self.weight = self.weight + total
         self.loss = self.loss + value * total
-        if loss.target in ("classes", "labels"):
-            if loss.target == "classes":
+        self.right = y.ndim == 1 or loss.target in ("classes", "labels")
+        if self.right:
+            if y.ndim == 1 or loss.target == "classes":
                 right = xp.argmax(a, axis=1) == (y if y.ndim == 1 else xp.argmax(y, axis=1))
             else:
                 right = xp.all((a > 0) == (y > 0.5), axis=1)
@@ -57,11 +60,11 @@ class Totals:
     def __add__(self, other: Totals) -> Totals:
         return Totals(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
 
-    def metrics(self, loss: Loss) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """The mean loss, and the accuracy or R² (the mean over the outputs)."""
         weight = _number(self.weight)
         figures = {"loss": _number(self.loss) / weight if weight else float("nan")}
-        if loss.target in ("classes", "labels"):
+        if self.right:
             figures["accuracy"] = _number(self.hits) / weight if weight else float("nan")
         else:
             squares, y, y2 = (np.asarray(to_numpy(v), dtype=np.float64) for v in (self.squares, self.y, self.y2))

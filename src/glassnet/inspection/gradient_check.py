@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.arrays import to_numpy
+from glassnet.arrays import one_hot, to_numpy
 from glassnet.backprop import backprop, forward_pass
 from glassnet.errors import ConfigError
 from glassnet.layers import Dense
@@ -249,7 +249,7 @@ class _Cost:
                 for kink in layer.activation.kinks:
                     yield cache[1], kink
         for kink in self.loss.kinks:
-            yield a - self.y, kink
+            yield a - (one_hot(self.y, a.shape[1], a.dtype) if self.y.ndim == 1 else self.y), kink
 
 
 def _on_cpu(network: Network) -> Network:

@@ -9,8 +9,8 @@ import numpy as np
 from glassnet.activations import ACTIVATIONS, Activation, activation
 from glassnet.arrays import Array
 from glassnet.equations import bias_gradient, error, net_input, propagate, weight_gradient
-from glassnet.errors import ShapeError
-from glassnet.initialisers import Initialiser, initialiser
+from glassnet.errors import ConfigError, ShapeError
+from glassnet.initialisers import Initialiser, Orthogonal, VarianceScaling, initialiser
 from glassnet.layers.base import Layer, LayerGrads
 from glassnet.messages import say
 from glassnet.random import Draws
@@ -140,4 +140,11 @@ _activation = activation  # the parameter of that name hides the function
 
 
 def _bias(given: Any) -> Initialiser:
-    return initialiser(0.0 if given is True else given)
+    initial = initialiser(0.0 if given is True else given)
+    if isinstance(initial, (Orthogonal, VarianceScaling)):
+        text = say(
+            "{name!r} is for weights; biases take a number, 'zeros', 'constant', 'normal' or 'uniform'",
+            name=initial.name,
+        )
+        raise ConfigError(text)
+    return initial

@@ -20,6 +20,7 @@ from glassnet.engine import available_cores, choose, limited_threads, resolve_de
 from glassnet.errors import ConfigError, DataError, GlassnetWarning, NotFiniteError, ShapeError
 from glassnet.losses import Loss, sample_weights
 from glassnet.losses import loss as make_loss
+from glassnet.memory import check_memory
 from glassnet.messages import say
 from glassnet.network import Network, check_targets
 from glassnet.optimisers import OPTIMISERS, Clip, Updater
@@ -40,6 +41,13 @@ class Trainer:
         Trained in place.
     config : TrainingConfig
     callbacks : iterable of Callback, default ()
+
+    Raises
+    ------
+    ConfigError
+        If an option is unknown or does not go with the network.
+    DataError
+        If training would not fit into memory.
 
     Attributes
     ----------
@@ -81,6 +89,10 @@ class Trainer:
         self.device = resolve_device(config.device)
         self.threads = config.threads or available_cores()
         self.engine = choose(config.engine)(network, self.loss, self.updater, self.device)
+        copies = 1 + len(self.optimiser.slots) + (config.early_stopping is not None)
+        check_memory(
+            (copies * network.n_parameters,), network.dtype, say("training (gradients, optimiser, best weights)")
+        )
         self.history = History()
         self.validation: Examples | None = None
         self.epoch = 0
@@ -145,7 +157,7 @@ class Trainer:
         if penalty is not None:
             record["penalty"] = penalty
         if validation_set is not None:
-            figures = self.engine.evaluate(validation_set).metrics(self.loss)
+            figures = self.engine.evaluate(validation_set).metrics()
             record.update({f"val_{name}": value for name, value in figures.items()})
         record.update(lr=self.lr, seconds=time.perf_counter() - started)
         self.history.epochs.append(record)
@@ -189,7 +201,7 @@ class Trainer:
         if self.config.train_figures == "after":
             totals = self.engine.evaluate(train_set)
         assert totals is not None
-        return totals.metrics(self.loss)
+        return totals.metrics()
 
     def penalty(self) -> float | None:
         """The value of the ℓ1 and ℓ2 penalties, or None without any."""
@@ -225,8 +237,8 @@ class Trainer:
         y = check_targets(y, n=len(x), outputs=self.network.sizes[-1], loss=self.loss, dtype=self.network.dtype)
         self._check_range(y)
         if self.config.class_weight is not None:
-            if self.loss.target not in ("classes", "labels"):
-                raise ConfigError(say("class weights need a loss for classes, not {loss!r}", loss=self.loss.name))
+            if y.ndim == 2 and self.loss.target not in ("classes", "labels"):
+                raise ConfigError(say("class weights need classes, but the targets are numbers"))
             labels = np.argmax(y, axis=1) if self.loss.target == "classes" and y.ndim == 2 else y
             weight = sample_weights(labels, self.config.class_weight, weight)
         if weight is not None:
@@ -236,6 +248,8 @@ class Trainer:
         return Examples(x, y, weight)
 
     def _check_range(self, y: np.ndarray) -> None:
+        if y.ndim == 1:
+            return
         if self.loss.target == "labels" and ((y < 0) | (y > 1)).any():
             raise DataError(say("the loss {loss!r} needs targets from 0 to 1", loss=self.loss.name))
         if self.loss.target == "counts" and (y < 0).any():
@@ -323,7 +337,7 @@ def train(
     network : Network
     x : array (N, n[0])
     y : array
-        Class indices (N,), or targets (N, n[L]); (N,) will do for one output.
+        Class indices (N,), which stand for one-hot rows; or targets (N, n[L]), for one output also (N,).
     sample_weight : array (N,), optional
     validation : float in (0, 1), or tuple (x, y) or (x, y, weight), optional
         A share of the rows to hold out (stratified by class), or a set of one's own.
@@ -396,7 +410,7 @@ def train(
         held_out = Examples(*validation)
     elif validation is not None:
         trainer._prepared(examples)  # the whole first, so that an error names the caller's own rows
-        labels = y if trainer.loss.target == "classes" and y.ndim == 1 else None
+        labels = y if y.ndim == 1 and network.sizes[-1] > 1 else None
         kept, held = split(len(x), validation, seed=settings.seed, labels=labels)
         examples, held_out = examples.take(kept), examples.take(held)
     return trainer.fit(examples, held_out)

@@ -1,0 +1,250 @@
+"""Files that are whole or not there, and that show when they are damaged."""
+
+import json
+import os
+import stat
+
+import numpy as np
+import pytest
+
+from glassnet import storage
+from glassnet.errors import ModelFileError
+from glassnet.storage import read_arrays, read_bytes, read_document, write_arrays, write_bytes, write_document
+
+DOCUMENTS = [
+    {},
+    {"name": "glassnet", "sizes": [784, 30, 10], "lr": 0.1, "nothing": None, "yes": True},
+    {"text": "误差反向传播 σ′ \n \x00 \ud800", "deep": {"a": {"b": [1, [2, {"c": 3}]]}}},
+    {"floats": [0.1 + 0.2, 1e-300, 1.7976931348623157e308, -0.0, float("inf")], "big": 10**30},
+]
+
+
+@pytest.mark.parametrize("content", DOCUMENTS)
+def test_a_document_comes_back(tmp_path, content):
+    path = tmp_path / "run" / "config.json"
+    write_document(path, content)
+    assert read_document(path) == content
+
+
+def test_the_same_content_is_the_same_bytes(tmp_path):
+    first, second = tmp_path / "a.json", tmp_path / "b.json"
+    write_document(first, {"x": 1, "y": [2]})
+    write_document(second, {"y": [2], "x": 1, "sha256": "one of its own is not kept"})
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_document_is_json_that_others_can_read(tmp_path):
+    path = tmp_path / "a.json"
+    write_document(path, {"名": "网络"})
+    text = path.read_text(encoding="utf-8")
+    assert json.loads(text)["名"] == "网络"
+    assert "网络" in text
+
+
+ARRAYS = [
+    {},
+    {"W": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.zeros(2, dtype=np.float64)},
+    {"scalar": np.array(3.5), "empty": np.zeros((0, 4)), "ints": np.array([-1, 2**62]), "bools": np.array([True, False])},
+    {"column order": np.asfortranarray(np.arange(6.0).reshape(2, 3)), "strided": np.arange(10.0)[::3]},
+    {"not finite": np.array([np.nan, np.inf, -np.inf, -0.0])},
+]
+
+
+@pytest.mark.parametrize("arrays", ARRAYS)
+def test_arrays_come_back_bit_for_bit(tmp_path, arrays):
+    path = tmp_path / "model.safetensors"
+    back = read_arrays(path, write_arrays(path, arrays))
+    assert back.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert (back[name].dtype, back[name].shape) == (array.dtype, array.shape)
+        assert back[name].tobytes() == array.tobytes()
+        back[name][...] = 0  # they are the caller's own
+
+
+def test_arrays_need_the_checksum_of_their_file(tmp_path):
+    path = tmp_path / "a.safetensors"
+    first = write_arrays(path, {"a": np.zeros(3)})
+    second = write_arrays(path, {"a": np.ones(3)})
+    assert first != second
+    with pytest.raises(ModelFileError, match=r"a\.safetensors is damaged: its checksum"):
+        read_arrays(path, first)
+    assert (read_arrays(path, second)["a"] == 1).all()
+
+
+# Damage
+
+
+def document(path):
+    write_document(path, {"name": "glassnet", "sizes": [4, 3], "text": "误差\n", "lr": 0.25})
+    return lambda: read_document(path)
+
+
+def arrays(path):
+    sha256 = write_arrays(path, {"1.W": np.arange(6.0).reshape(2, 3), "1.b": np.zeros(2, dtype=np.float32)})
+    return lambda: read_arrays(path, sha256)
+
+
+KINDS = pytest.mark.parametrize("write", [document, arrays], ids=lambda write: write.__name__)
+
+
+@KINDS
+@pytest.mark.parametrize("flip", [0x01, 0x20, 0x80, 0xFF], ids=hex)
+def test_every_flipped_byte_is_found(tmp_path, write, flip):
+    path = tmp_path / "file"
+    read = write(path)
+    whole = path.read_bytes()
+    read()
+    for position in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= flip
+        path.write_bytes(damaged)
+        with pytest.raises(ModelFileError, match="file is damaged"):
+            read()
+
+
+@KINDS
+def test_every_truncation_and_any_addition_is_found(tmp_path, write):
+    path = tmp_path / "file"
+    read = write(path)
+    whole = path.read_bytes()
+    for content in [*(whole[:length] for length in range(len(whole))), whole + b"\n", b" " + whole, whole * 2]:
+        path.write_bytes(content)
+        with pytest.raises(ModelFileError, match="file is damaged"):
+            read()
+
+
+NOT_DOCUMENTS = [
+    (b"", "not valid JSON"),
+    (b"\x89PNG\r\n", "not valid JSON"),
+    (b"{'a': 1}", "not valid JSON"),
+    (b"[" * 200_000, "not valid JSON"),
+    (b"[1, 2]", "does not hold a mapping"),
+    (b"null", "does not hold a mapping"),
+    (b"{}", "checksum does not match"),
+    (b'{"a": 1}', "checksum does not match"),
+    (b'{"a": 1, "sha256": null}', "checksum does not match"),
+    (b'{"a": 1, "sha256": "' + b"0" * 64 + b'"}', "checksum does not match"),
+    (b'{"a": "\\ud800", "sha256": "0"}', "checksum does not match"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), NOT_DOCUMENTS, ids=lambda value: str(value)[:30])
+def test_what_is_no_document(tmp_path, content, message):
+    path = tmp_path / "x.json"
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=rf"x\.json is damaged: .*{message}"):
+        read_document(path)
+
+
+def test_a_document_written_otherwise_is_refused(tmp_path):
+    """The same content in another form is not what was written, so it is not trusted."""
+    path = tmp_path / "x.json"
+    write_document(path, {"a": 1, "b": 2})
+    path.write_text(json.dumps(json.loads(path.read_text())))
+    with pytest.raises(ModelFileError, match="checksum"):
+        read_document(path)
+
+
+def test_bytes_with_the_right_checksum_that_are_no_arrays(tmp_path):
+    path = tmp_path / "x.safetensors"
+    write_bytes(path, b"not safetensors")
+    with pytest.raises(ModelFileError, match=r"x\.safetensors is damaged"):
+        read_arrays(path, storage._digest(b"not safetensors"))
+
+
+READERS = [read_bytes, read_document, lambda path: read_arrays(path, "0")]
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_what_is_missing_or_a_folder_is_named(tmp_path, read):
+    with pytest.raises(ModelFileError, match=r"cannot read .*gone\.json: No such file"):
+        read(tmp_path / "gone.json")
+    with pytest.raises(ModelFileError, match="cannot read .*directory"):
+        read(tmp_path)
+
+
+# Writing
+
+
+def failing(number):
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+FAILURES = [("replace", 28), ("fsync", 28), ("chmod", 1), ("fdopen", 24)]
+
+
+@pytest.mark.parametrize(("function", "number"), FAILURES)
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, function, number):
+    path = tmp_path / "model.json"
+    write_document(path, {"version": 1})
+    before = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.os, function, failing(number))
+        with pytest.raises(ModelFileError, match=rf"cannot write .*model\.json: {os.strerror(number)}"):
+            write_document(path, {"version": 2})
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["model.json"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, ValueError])
+def test_an_interrupted_write_leaves_nothing_behind(tmp_path, monkeypatch, error):
+    def interrupt(*_):
+        raise error
+
+    monkeypatch.setattr(storage.os, "replace", interrupt)
+    with pytest.raises(error):
+        write_bytes(tmp_path / "a", b"new")
+    assert os.listdir(tmp_path) == []
+
+
+def test_content_that_is_not_json_is_refused_before_anything_is_written(tmp_path):
+    path = tmp_path / "a.json"
+    write_document(path, {"version": 1})
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        write_document(path, {"version": object()})
+    assert read_document(path) == {"version": 1}
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage.tempfile, "mkstemp", failing(13))
+    with pytest.raises(ModelFileError, match=r"cannot write .*model\.json: Permission denied"):
+        write_document(tmp_path / "model.json", {})
+
+
+def test_a_path_below_a_file_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelFileError, match=r"cannot write .*model\.json: (Not a directory|File exists)"):
+        write_document(tmp_path / "file" / "model.json", {})
+
+
+def test_a_name_that_is_a_folder_is_named(tmp_path):
+    (tmp_path / "model.json").mkdir()
+    with pytest.raises(ModelFileError, match=r"cannot write .*model\.json: Is a directory"):
+        write_document(tmp_path / "model.json", {})
+    assert os.listdir(tmp_path) == ["model.json"]
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_the_file_has_the_rights_that_the_umask_leaves(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        write_bytes(tmp_path / "a", b"")
+        assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == mode
+        assert os.umask(mask) == mask
+    finally:
+        os.umask(before)
+
+
+def test_the_content_is_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
+    calls = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(
+            storage.os, name, lambda *given, name=name, real=real: calls.append(name) or real(*given)
+        )
+    write_bytes(tmp_path / "a", b"content")
+    assert calls == ["fsync", "replace", "fsync"]
