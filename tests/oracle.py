@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as fn
+from threadpoolctl import threadpool_limits
+
 from glassnet.backprop import forward_pass
 from glassnet.layers import Dropout
-from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
     from cases.networks import Problem
@@ -39,7 +40,7 @@ def gradients(problem: Problem) -> tuple[float, dict[str, np.ndarray]]:
             a = torch.where(mask, a / layer.keep if layer.variant == "inverted" else a, 0.0)
         else:
             number += 1
-            a = problem.activations[number - 1].oracle(F.linear(a, theta[f"{number}.W"], theta.get(f"{number}.b")))
+            a = problem.activations[number - 1].oracle(fn.linear(a, theta[f"{number}.W"], theta.get(f"{number}.b")))
     terms = problem.loss.oracle(a, torch.tensor(problem.y))
     weight = torch.ones(len(problem.x), dtype=a.dtype) if problem.weight is None else torch.tensor(problem.weight)
     value = torch.dot(weight, terms) / weight.sum()

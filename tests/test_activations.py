@@ -1,4 +1,4 @@
-"""Each activation's value, derivative and pull-back against torch, automatic differentiation and central differences."""
+"""Each activation's value, derivative and pull-back against torch, autograd and central differences."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from cases.activations import CASES, ELEMENTWISE, Case
 from glassnet.activations import ACTIVATIONS, Custom, Elementwise, Identity, LeakyReLU, Logistic, Softmax, activation
 from glassnet.errors import ConfigError, InputError

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import glassnet
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import glassnet
 from cases.networks import DROPOUTS, REGULARISATIONS, random_problem
 from glassnet.activations import ACTIVATIONS
 from glassnet.backprop import backprop, backward_pass, forward_pass
@@ -16,8 +19,6 @@ from glassnet.layers import Dropout
 from glassnet.losses import LOSSES
 from glassnet.losses import loss as make_loss
 from glassnet.network import Network
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from oracle import gradients, one_thread  # noqa: F401
 
 if TYPE_CHECKING:
@@ -144,9 +145,7 @@ def test_an_accelerator_computes_what_numpy_does(seed: int):
 
 def test_float32_is_close_to_float64_and_stays_float32():
     p = random_problem(6)
-    value, grads = backprop(
-        p.network.copy(dtype="float32"), p.loss.given, p.x, p.y, weight=p.weight, draws=p.draws
-    )
+    value, grads = backprop(p.network.copy(dtype="float32"), p.loss.given, p.x, p.y, weight=p.weight, draws=p.draws)
     expected_value, expected = backprop(p.network, p.loss.given, p.x, p.y, weight=p.weight, draws=p.draws)
     assert value.dtype == np.float32
     assert float(value) == pytest.approx(float(expected_value), rel=1e-5)
@@ -198,9 +197,7 @@ def test_the_gradients_of_parts_add_up(seed: int, data: st.DataObject):
     for rows in (np.arange(cut), np.arange(cut, len(p.x))):
         if len(rows):
             part = p.rows(rows)
-            _, grads = backprop(
-                p.network, p.loss.given, part.x, part.y, weight=part.weight, draws=part.draws
-            )
+            _, grads = backprop(p.network, p.loss.given, part.x, part.y, weight=part.weight, draws=part.draws)
             for name, grad in named(p.network, grads).items():
                 total[name] += weight[rows].sum() / weight.sum() * grad
     _, grads = backprop(p.network, p.loss.given, p.x, p.y, weight=p.weight, draws=p.draws)

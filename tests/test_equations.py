@@ -16,6 +16,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+
 from glassnet.activations import Custom, Softmax
 from glassnet.backprop import backprop
 from glassnet.equations import bias_gradient, error, net_input, propagate, weight_gradient

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from cases.initialisers import CASES, Case
 from glassnet.activations import ACTIVATIONS, activation
 from glassnet.backprop import backprop
@@ -254,7 +255,9 @@ def test_drawn_biases_leave_the_weights_as_they_are():
     network = Network.dense([3, 4000, 2], bias="normal(variance=4)", dtype="float64")
     b = network.layer(1).params["b"]
     assert abs(b.var() - 4) < SIGMAS * 4 * np.sqrt(2 / 4000)
-    np.testing.assert_array_equal(network.layer(1).params["W"], Network.dense([3, 4000, 2], dtype="float64").layer(1).params["W"])
+    np.testing.assert_array_equal(
+        network.layer(1).params["W"], Network.dense([3, 4000, 2], dtype="float64").layer(1).params["W"]
+    )
 
 
 @pytest.mark.parametrize("bias", ["he", "orthogonal", "xavier(distribution='normal')"])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from cases.losses import CASES, LOGITS, Case
 from glassnet.activations import Logistic, Softmax, activation
 from glassnet.errors import ConfigError, InputError
@@ -131,7 +132,9 @@ def test_extreme_logits_are_finite_in_float32(case: Case, library: str):
     y = case.targets(rng, 40, M)
     y = y if y.ndim == 1 else y.astype(np.float32)
     arrays = (a, y) if library == "numpy" else (torch.from_numpy(a), torch.from_numpy(y))
-    terms, gradient = (np.asarray(f(*arrays)) for f in (loss(case.given).terms, loss(case.given).gradient))
+    ours = loss(case.given)
+    gradient = np.asarray(ours.gradient(*arrays))
+    terms = np.array([float(ours.value(arrays[0][n : n + 1], arrays[1][n : n + 1])) for n in range(40)])
     assert np.isfinite(terms).all()
     assert np.isfinite(gradient).all()
     if case.name != "poisson":
@@ -218,9 +221,7 @@ def test_kinks():
 
 CUSTOM = {
     "any": loss((lambda a, y: ((a - y) ** 4).sum(1), lambda a, y: 4 * (a - y) ** 3)),
-    "torch": Custom(
-        lambda a, y: torch.pow(a - y, 4).sum(1), lambda a, y: 4 * torch.pow(a - y, 3), arrays="torch"
-    ),
+    "torch": Custom(lambda a, y: torch.pow(a - y, 4).sum(1), lambda a, y: 4 * torch.pow(a - y, 3), arrays="torch"),
     "numpy": Custom(
         lambda a, y: np.einsum("nk->n", (a - y) ** 4), lambda a, y: np.full_like(a, 4) * (a - y) ** 3, arrays="numpy"
     ),

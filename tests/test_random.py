@@ -7,11 +7,12 @@ import random
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from glassnet.errors import ConfigError
 from glassnet.network import Network
 from glassnet.random import Draws, Purpose, check_seed, generator, permutation, philox
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 # Counter, key and result of Philox-4x32-10, from the Random123 distribution's kat_vectors.
 KNOWN_ANSWERS = [
@@ -68,7 +69,9 @@ def test_masks_are_the_same_on_an_accelerator():
 
 @settings(deadline=None, max_examples=60)
 @given(SEEDS, st.integers(0, 2**31), st.integers(0, 1000), st.integers(1, 12), st.integers(1, 40), st.data())
-def test_a_mask_depends_on_the_position_only(seed: int, first: int, epoch: int, n: int, units: int, data: st.DataObject):
+def test_a_mask_depends_on_the_position_only(
+    seed: int, first: int, epoch: int, n: int, units: int, data: st.DataObject
+):
     whole = numpy_draws(n, first=first, seed=seed, epoch=epoch).keep_mask(units, 0.5)
     cut = data.draw(st.integers(0, n))
     parts = [

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
+
 from glassnet.backprop import backprop
 from glassnet.errors import ConfigError
 from glassnet.network import Network, parameter_values
 from glassnet.optimisers import SGD, Adam, AdamW, Momentum, Optimiser, Updater
 from glassnet.regularisers import Regularisation
 from oracle import one_thread  # noqa: F401
-from sklearn.datasets import load_digits
 
 W = np.array([[3.0, -4.0, 0.0], [0.5, 0.0, -1.0]])
 B = np.array([2.0, -1.0])

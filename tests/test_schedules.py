@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+
 from cases.schedules import CASES, Case
 from glassnet.errors import ConfigError
 from glassnet.schedules import SCHEDULES, ReduceOnPlateau
@@ -55,7 +56,10 @@ def test_warm_up_climbs_to_the_shape_and_then_follows_it(case: Case):
     np.testing.assert_allclose(climb, start * np.arange(1, 9) / 8, rtol=1e-14)
     rest = STEPS * case.epochs
     np.testing.assert_allclose(
-        warm.factors(8, rest, STEPS, case.epochs + 2), plain.factors(0, rest, STEPS, case.epochs), rtol=1e-13, atol=1e-15
+        warm.factors(8, rest, STEPS, case.epochs + 2),
+        plain.factors(0, rest, STEPS, case.epochs),
+        rtol=1e-13,
+        atol=1e-15,
     )
 
 

@@ -312,10 +312,10 @@ def check_targets(y: Array, *, n: int, outputs: int, loss: Loss, dtype: Any) -> 
     xp = namespace(y)
     if len(y) != n:
         raise ShapeError(say("there are {n} rows of x but {m} of y", n=n, m=len(y)))
-    if y.ndim == 1 and outputs > 1:
-        classes = xp.astype(y, xp.int64, copy=False)
-        if not bool(xp.all(classes == y)):
+    if y.ndim == 1 and (outputs > 1 or loss.target == "classes"):
+        if xp.isdtype(y.dtype, "real floating") and not bool(xp.all(xp.isfinite(y) & (xp.floor(y) == y))):
             raise InputError(say("class indices must be whole numbers"))
+        classes = xp.astype(y, xp.int64, copy=False)
         if n and not 0 <= int(xp.min(classes)) <= int(xp.max(classes)) < outputs:
             text = say(
                 "class indices must be 0 to {last} for {outputs} outputs; they go from {low} to {high}",

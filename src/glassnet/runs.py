@@ -9,18 +9,23 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tempfile
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 
+from glassnet.activations import ACTIVATIONS
 from glassnet.config import RunConfig, TrainingConfig
-from glassnet.data import Arrays, Source, Table, load_source, split
+from glassnet.data import Arrays, Source, Table, TargetEncoding, load_source, split
 from glassnet.data.examples import Examples
 from glassnet.errors import ConfigError, DataError
+from glassnet.layers import Dense
 from glassnet.losses import loss as make_loss
 from glassnet.messages import say
 from glassnet.model import Model, fit_encodings
@@ -103,14 +108,28 @@ def execute(
     started = time.perf_counter()
     if folder is not None:
         check_folder(folder, overwrite)
+    with nullcontext() if folder is None else _reserved(folder):
+        run = _execute(config, folder, callbacks, note, started)
+        if folder is not None:
+            save(run, overwrite)
+    return run
+
+
+def _execute(config: RunConfig, folder: Path | None, callbacks: Iterable[Callback], note: Note, started: float) -> Run:
+    """The run, not saved yet."""
+    if config.load_layers is not None and config.start_from is None:
+        raise ConfigError(say("load_layers needs a run to take the layers from (--from RUN)"))
     parts = share_out(config, note)
     target_name = parts.train.target if isinstance(parts.train, Table) else None
     base = None if config.start_from is None else Model.load(config.start_from)
+    config = _like_base(config, base)
     model = _new_model(config, parts, target_name, base, note)
     train_set, validation_set = _encoded(model, parts.train), _encoded(model, parts.validation)
     assert train_set is not None
     training = _training(config, model, train_set, validation_set, note)
-    config = config.replaced(training=training, network=config.network.replaced(hidden=model.network.sizes[1:-1]))
+    # "none" and not null, so that the run made from this file chooses no criterion of its own
+    recorded = training if training.early_stopping is not None else training.replaced(early_stopping="none")
+    config = config.replaced(training=recorded, network=config.network.replaced(hidden=model.network.sizes[1:-1]))
     if config.pretrain is not None:
         note(
             say(
@@ -126,16 +145,15 @@ def execute(
             epochs=config.pretrain_epochs,
             seed=training.seed,
             device=training.device,
+            engine=training.engine,
+            threads=training.threads,
             batch_size=training.batch_size,
         )
     trainer = Trainer(model.network, training, callbacks)
     history = trainer.fit(train_set, validation_set)
     test_set = _encoded(model, parts.test)
     test = {} if test_set is None else model.evaluate_examples(test_set)
-    run = Run(folder, model, history, test, config, time.perf_counter() - started)
-    if folder is not None:
-        save(run, overwrite)
-    return run
+    return Run(folder, model, history, test, config, time.perf_counter() - started)
 
 
 def share_out(config: RunConfig, note: Note) -> Parts:
@@ -143,6 +161,8 @@ def share_out(config: RunConfig, note: Note) -> Parts:
     data, seed = config.data, config.training.seed
     source = load_source(data.source, target=data.target)
     train = source.train
+    if config.start_from is None:
+        TargetEncoding.fit(train.y, _task(config))  # on all rows, so that an error names the source's own
     test: Table | Arrays | None
     if isinstance(data.test, str):
         test = _other(data.test, source)
@@ -154,7 +174,7 @@ def share_out(config: RunConfig, note: Note) -> Parts:
     if isinstance(data.validation, str):
         validation: Table | Arrays | None = _other(data.validation, source)
     else:
-        train, validation = _hold_out(train, data.validation, seed + 1)
+        train, validation = _hold_out(train, data.validation, (seed + 1) % 2**64)
     rows = [say("{rows:,} to train", rows=train.rows)]
     rows += [] if validation is None else [say("{rows:,} to validate", rows=validation.rows)]
     rows += [] if test is None else [say("{rows:,} to test", rows=test.rows)]
@@ -188,17 +208,29 @@ def _strata(part: Table | Arrays) -> np.ndarray | None:
     return labels if len(np.unique(labels)) <= max(2, len(labels) // 10) else None
 
 
+def _like_base(config: RunConfig, base: Model | None) -> RunConfig:
+    """The activations of the run to start from, where none are given: its weights were learned for them."""
+    network = config.network
+    if base is None or "activation" in network.model_fields_set:
+        return config
+    hidden = [layer for layer in base.network.layers if isinstance(layer, Dense)][:-1]
+    if not hidden or (network.hidden is not None and len(network.hidden) != len(hidden)):
+        return config
+    specs = [ACTIVATIONS.spec(layer.activation) for layer in hidden]
+    same = all(spec == specs[0] for spec in specs)
+    return config.replaced(network=network.replaced(activation=specs[0] if same else specs))
+
+
 def _new_model(config: RunConfig, parts: Parts, target_name: str | None, base: Model | None, note: Note) -> Model:
     """A network with fitted encodings, started from another run's if that is asked for."""
-    data, network_config, loss = config.data, config.network, config.training.loss
-    poisson = loss != "auto" and make_loss(loss).target == "counts"
+    network_config, loss = config.network, config.training.loss
     if base is not None and base.encoding is not None and base.target is not None:
         encoding, target = base.encoding, base.target
-        same_target = data.target is None or data.target == base.target_name
+        same_target = config.data.target is None or config.data.target == base.target_name
         if not same_target or config.load_layers is not None:
-            _, target = _fitted(config, parts.train, poisson)
+            _, target = _fitted(config, parts.train)
     else:
-        encoding, target = _fitted(config, parts.train, poisson)
+        encoding, target = _fitted(config, parts.train)
     for text in (target.note, *encoding.notes):
         note(text)
     chosen = make_loss(TASK_LOSS[target.task] if loss == "auto" else loss)
@@ -231,15 +263,26 @@ def _new_model(config: RunConfig, parts: Parts, target_name: str | None, base: M
     return Model(network, chosen, target, encoding, target_name)
 
 
-def _fitted(config: RunConfig, part: Table | Arrays, poisson: bool) -> Any:
+def _fitted(config: RunConfig, part: Table | Arrays) -> Any:
     data = config.data
     return fit_encodings(
         part,
-        task=data.task,
+        task=_task(config),
         scaling=data.scaling,
         max_categories=data.max_categories,
-        standardise_target=not poisson,
+        standardise_target=not _counts(config),
     )
+
+
+def _counts(config: RunConfig) -> bool:
+    """Whether the loss is one for counts, which are left as they are."""
+    loss = config.training.loss
+    return bool(loss != "auto" and make_loss(loss).target == "counts")
+
+
+def _task(config: RunConfig) -> Any:
+    """The task asked for; counts are a regression however few they are."""
+    return config.data.task or ("regression" if _counts(config) else None)
 
 
 def _check_loss(wants: str, task: str, name: str) -> None:
@@ -308,14 +351,44 @@ def _training(
 
 def check_folder(folder: Path, overwrite: bool) -> None:
     """Refuse a folder that holds something else, or a run that may not be replaced."""
-    if not folder.exists() or not any(folder.iterdir() if folder.is_dir() else [folder]):
-        return
+    try:
+        if not folder.exists() or not any(folder.iterdir() if folder.is_dir() else [folder]):
+            return
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
     if not folder.is_dir() or not (folder / CONFIG).exists():
         raise ConfigError(say("{folder} is there already and is not a run; choose another name", folder=folder))
     if not overwrite:
         raise ConfigError(
             say("the run {folder} is there already; choose another name, or --overwrite it", folder=folder)
         )
+
+
+@contextmanager
+def _reserved(folder: Path) -> Iterator[None]:
+    """The run's folder, made and tried before there is work to lose, and gone again if nothing was put into it."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        _try_writing(folder)
+        yield
+    except BaseException:
+        for path in made:
+            with suppress(OSError):
+                path.rmdir()
+        raise
+
+
+def _try_writing(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
+def _cannot_write(folder: Path, error: OSError) -> ConfigError:
+    return ConfigError(say("cannot write {path}: {reason}", path=folder, reason=error.strerror or str(error)))
 
 
 def free_folder(root: Path, name: str) -> Path:
@@ -343,6 +416,8 @@ def plain(config: RunConfig) -> dict[str, Any]:
     """A configuration as pure JSON; components as mappings."""
 
     def simple(value: Any) -> Any:
+        if isinstance(value, BaseModel):
+            return {key: simple(getattr(value, key)) for key in type(value).model_fields}
         if isinstance(value, dict):
             return {str(key): simple(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
@@ -350,17 +425,19 @@ def plain(config: RunConfig) -> dict[str, Any]:
         if value is None or isinstance(value, (str, int, float, bool)):
             return value
         name = getattr(value, "name", None)
-        if name is None or not hasattr(value, "__dataclass_fields__"):
+        if name is None or not is_dataclass(value):
             return repr(value)
-        return {"name": name, **{key: simple(getattr(value, key)) for key in value.__dataclass_fields__}}
+        return {"name": name, **{field.name: simple(getattr(value, field.name)) for field in fields(value)}}
 
-    tree: dict[str, Any] = simple(config.model_dump())
+    tree: dict[str, Any] = simple(config)  # not model_dump(), which would lose the components' names
     return tree
 
 
 def read_history(folder: Path) -> History:
     """A run's history, or DataError."""
     try:
-        return History.from_jsonl((folder / HISTORY).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        history = History.from_jsonl((folder / HISTORY).read_text(encoding="utf-8"))
+        _ = history.seconds
+        return history
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(say("cannot read {path}: {reason}", path=folder / HISTORY, reason=error)) from error

@@ -279,6 +279,8 @@ class ReduceOnPlateau(Schedule):
 
 
 def _share(e: float, T: float) -> float:
+    if e <= 0:  # the start, also of a run that ends within its warm-up (T ≤ 0)
+        return 0.0
     return min(1.0, e / T) if T > 0 else 1.0
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as fn
 from torch import Tensor
 
 
@@ -31,14 +31,14 @@ CASES = [
     Case("identity", lambda z: z),
     Case("logistic", torch.sigmoid),
     Case("tanh", torch.tanh),
-    Case("relu", F.relu),
-    Case("leaky_relu", partial(F.leaky_relu, negative_slope=0.01)),
-    Case("leaky_relu(slope=0.3)", partial(F.leaky_relu, negative_slope=0.3)),
-    Case("elu", F.elu),
-    Case("elu(alpha=0.5)", partial(F.elu, alpha=0.5)),
-    Case("gelu", F.gelu),
-    Case("silu", F.silu),
-    Case("softplus", partial(F.softplus, threshold=500.0)),  # torch goes over to z beyond its threshold
+    Case("relu", fn.relu),
+    Case("leaky_relu", partial(fn.leaky_relu, negative_slope=0.01)),
+    Case("leaky_relu(slope=0.3)", partial(fn.leaky_relu, negative_slope=0.3)),
+    Case("elu", fn.elu),
+    Case("elu(alpha=0.5)", partial(fn.elu, alpha=0.5)),
+    Case("gelu", fn.gelu),
+    Case("silu", fn.silu),
+    Case("softplus", partial(fn.softplus, threshold=500.0)),  # torch goes over to z beyond its threshold
     Case("softmax", partial(torch.softmax, dim=1), elementwise=False),
 ]
 ELEMENTWISE = [case for case in CASES if case.elementwise]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as fn
 from torch import Tensor
 
 Rng = np.random.Generator
@@ -35,35 +35,35 @@ def counts(rng: Rng, n: int, m: int) -> np.ndarray:
 
 
 def squared_error(a: Tensor, y: Tensor) -> Tensor:
-    return 0.5 * F.mse_loss(a, y, reduction="none").sum(1)
+    return 0.5 * fn.mse_loss(a, y, reduction="none").sum(1)
 
 
 def absolute_error(a: Tensor, y: Tensor) -> Tensor:
-    return F.l1_loss(a, y, reduction="none").sum(1)
+    return fn.l1_loss(a, y, reduction="none").sum(1)
 
 
 def huber(threshold: float) -> Callable[[Tensor, Tensor], Tensor]:
-    return lambda a, y: F.huber_loss(a, y, delta=threshold, reduction="none").sum(1)
+    return lambda a, y: fn.huber_loss(a, y, delta=threshold, reduction="none").sum(1)
 
 
 def cross_entropy(smoothing: float) -> Callable[[Tensor, Tensor], Tensor]:
-    return lambda a, y: F.cross_entropy(a, y, reduction="none", label_smoothing=smoothing)
+    return lambda a, y: fn.cross_entropy(a, y, reduction="none", label_smoothing=smoothing)
 
 
 def binary_cross_entropy(smoothing: float) -> Callable[[Tensor, Tensor], Tensor]:
     def terms(a: Tensor, y: Tensor) -> Tensor:
         smooth = torch.lerp(y, torch.full_like(y, 0.5), smoothing)
-        return F.binary_cross_entropy_with_logits(a, smooth, reduction="none").sum(1)
+        return fn.binary_cross_entropy_with_logits(a, smooth, reduction="none").sum(1)
 
     return terms
 
 
 def log_loss(a: Tensor, y: Tensor) -> Tensor:
-    return F.nll_loss(a.log(), y, reduction="none") if y.ndim == 1 else -(y * a.log()).sum(1)
+    return fn.nll_loss(a.log(), y, reduction="none") if y.ndim == 1 else -(y * a.log()).sum(1)
 
 
 def poisson(a: Tensor, y: Tensor) -> Tensor:
-    return F.poisson_nll_loss(a, y, log_input=True, full=False, reduction="none").sum(1)
+    return fn.poisson_nll_loss(a, y, log_input=True, full=False, reduction="none").sum(1)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from cases import activations, losses
 from glassnet.network import Network
 from glassnet.random import Draws

@@ -45,7 +45,5 @@ CASES = [
     ),
     # θ is first multiplied by 1 − η λ
     Case("adamw", optim.AdamW, (1 - 0.1 * 0.01) - 0.1 * 4 / (4 + 1e-8)),
-    Case(
-        "adamw(weight_decay=0.3)", partial(optim.AdamW, weight_decay=0.3), (1 - 0.1 * 0.3) - 0.1 * 4 / (4 + 1e-8)
-    ),
+    Case("adamw(weight_decay=0.3)", partial(optim.AdamW, weight_decay=0.3), (1 - 0.1 * 0.3) - 0.1 * 4 / (4 + 1e-8)),
 ]

@@ -62,6 +62,8 @@ def _run(words: list[str]) -> int:
 
 def _line(error: Exception) -> str:
     """An error as one or two lines."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return say("give a command, such as: glassnet train digits")
     head = say("error: {text}", text=_text(error))
     if isinstance(error, GlassnetError):
         return head
@@ -76,7 +78,7 @@ def _text(error: Exception) -> str:
     kind = type(error).__name__
     if kind == "NoSuchOption":
         close = getattr(error, "possibilities", None)
-        hint = say(" Did you mean {close}?", close=" / ".join(close)) if close else ""
+        hint = say(" Did you mean {close}?", close=close[0]) if close else ""
         return say("there is no option {name}.{hint}", name=getattr(error, "option_name", "?"), hint=hint)
     parameter = getattr(error, "param", None)
     if kind == "MissingParameter" and parameter is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -86,17 +85,14 @@ def command(
 
 def _of_run(run: Path, source: str | None, rows: int) -> tuple[Network, Any, Any, Any, Regularisation]:
     """The run's network, loss and regularisation, and a batch of the source."""
-    from glassnet.config import RunConfig
+    from glassnet.config import RunConfig, read_config
     from glassnet.model import load
     from glassnet.regularisers import Regularisation
     from glassnet.runs import CONFIG
 
     model, rules = load(run), Regularisation()
-    try:
-        config = RunConfig.make(**json.loads((run / CONFIG).read_text(encoding="utf-8")))
-    except OSError:
-        config = None  # a model without a run
-    if config is not None:
+    if (run / CONFIG).exists():  # else a model without a run
+        config = RunConfig.make(**read_config(run / CONFIG))
         training = config.training
         rules = Regularisation(l1=training.l1, l2=training.l2, biases=training.regularise_biases)
         source = source or config.data.source

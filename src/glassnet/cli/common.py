@@ -17,11 +17,20 @@ from glassnet.messages import say
 if TYPE_CHECKING:
     from rich.console import Console
 
+
+def _not_empty(given: Any) -> Any:
+    """Refuse "", which a path would take for the current folder."""
+    if given is not None and not str(given).strip():
+        raise ConfigError(say("the path or name is empty"))
+    return given
+
+
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help=say("A run's folder, such as runs/digits."))]
 SourceArgument = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
+        callback=_not_empty,
         help=say(
             "A file (.csv, .tsv, .parquet, .npz, .npy, idx), a folder of Parquet or of MNIST's four files, or a set "
             "that comes with scikit-learn: digits, iris, wine, breast_cancer, diabetes."

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import platform
 import sys
 from pathlib import Path
@@ -36,6 +34,8 @@ def help_text() -> str:
 
 def command(as_json: JsonOption = False) -> int:
     """Look around and print what is found."""
+    import importlib.util
+
     from glassnet.engine import accelerator, available_cores, choose
 
     extras = {
@@ -79,6 +79,8 @@ def command(as_json: JsonOption = False) -> int:
 
 
 def _version(package: str) -> str:
+    import importlib.metadata  # costs a tenth of the whole --help
+
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

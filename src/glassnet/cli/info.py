@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from glassnet.cli.common import JsonOption, RunArgument, print_figures, print_json, print_table
 from glassnet.messages import say
 
@@ -17,13 +15,16 @@ def help_text() -> str:
 
 def command(run: RunArgument, as_json: JsonOption = False) -> int:
     """Print the run's network, training and results."""
+    from glassnet.config import RunConfig, read_config
     from glassnet.engine import choose
     from glassnet.model import load
     from glassnet.runs import CONFIG, HISTORY, RESULTS, read_history
     from glassnet.storage import read_document
 
     model = load(run)
-    config = json.loads((run / CONFIG).read_text(encoding="utf-8")) if (run / CONFIG).exists() else {}
+    config = read_config(run / CONFIG) if (run / CONFIG).exists() else {}
+    if config:
+        RunConfig.make(**config)
     results = read_document(run / RESULTS) if (run / RESULTS).exists() else {}
     history = read_history(run) if (run / HISTORY).exists() else None
     training = config.get("training", {})

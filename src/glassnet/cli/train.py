@@ -10,7 +10,7 @@ import typer
 
 from glassnet.cli import common
 from glassnet.cli.common import JsonOption, SourceArgument
-from glassnet.errors import MissingExtraError
+from glassnet.errors import ConfigError, MissingExtraError
 from glassnet.messages import say
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def command(
     as_json: JsonOption = False,
 ) -> int:
     """Gather the options into a configuration, execute it, and report."""
-    from glassnet.config import RunConfig, merge, read_config
+    from glassnet.config import RunConfig, merge
     from glassnet.runs import execute, free_folder
 
     given = {
@@ -245,8 +245,8 @@ def command(
         "pretrain_epochs": pretrain_epochs,
     }
     defaults = {"training": {"epochs": 200}}
-    tree = merge(merge(defaults, {} if config is None else read_config(config)), _without_none(given))
-    run_config = RunConfig.make(**tree)
+    stored = {} if config is None else _checked(config, source)
+    run_config = RunConfig.make(**merge(merge(defaults, stored), _without_none(given)))
     name = source.rstrip("/").rsplit("/", 1)[-1].split(".")[0]
     folder = out or free_folder(Path("runs"), name)
 
@@ -261,6 +261,18 @@ def command(
     else:
         _report(run, figure)
     return 0
+
+
+def _checked(path: Path, source: str) -> dict[str, Any]:
+    """The tree of a configuration file, each of its values checked before options come before them."""
+    from glassnet.config import RunConfig, merge, read_config
+
+    tree = read_config(path)
+    try:
+        RunConfig.make(**merge({"data": {"source": source}}, tree))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return tree
 
 
 def _without_none(tree: dict[str, Any]) -> dict[str, Any]:

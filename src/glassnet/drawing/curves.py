@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,12 @@ def draw_curves(history: History, path: str | Path, *, title: str = "") -> Path:
         for axes, key in zip(figure.subplots(1, 2), ("loss", metric), strict=True):
             _panel(axes, history, key, names[key])
         if title:
-            figure.suptitle(title)
+            figure.suptitle(title, parse_math=False)
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph")  # a title in letters that no font here has
+            figure.savefig(path, dpi=150)
     return path
 
 
@@ -92,5 +95,6 @@ def _font() -> str | None:
 
 
 def _style() -> dict[str, Any]:
-    font = _font() if language() == "zh" else None
-    return {"font.sans-serif": [font, "DejaVu Sans"], "font.family": "sans-serif"} if font else {}
+    font = _font()
+    fonts = [font, "DejaVu Sans"] if language() == "zh" else ["DejaVu Sans", font]  # letters missing in one: the next
+    return {"font.sans-serif": fonts, "font.family": "sans-serif"} if font else {}

@@ -40,7 +40,7 @@ class Totals:
     def add(self, loss: Loss, value: Array, a: Array, y: Array, weight: Array | None) -> None:
         """Count a batch with the outputs ``a`` (N, M) and the loss ``value``."""
         xp = namespace(a)
-        total = len(a) if weight is None else xp.sum(weight)
+        total = len(a) if weight is None else xp.sum(_wide(weight))
         self.weight = self.weight + total
         self.loss = self.loss + value * total
         self.right = y.ndim == 1 or loss.target in ("classes", "labels")

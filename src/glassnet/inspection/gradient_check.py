@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -163,7 +163,7 @@ def check_gradients(
     rules = regularisation or Regularisation()
     network = _on_cpu(network)
     x, y, weight, loss = network.checked_batch(to_numpy(x), to_numpy(y), weight, loss)
-    draws = draws or network.draws(len(x))
+    draws = replace(draws, positions=to_numpy(draws.positions)) if draws else network.draws(len(x))
     value, grads = backprop(network, loss, x, y, weight=weight, draws=draws)
     cost = _Cost(network, loss, x, y, weight, draws, rules)
     floor = 10.0 * np.finfo(np.float64).eps * max(1.0, abs(float(value))) / epsilon / tolerance
