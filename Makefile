@@ -9,6 +9,7 @@ RUN ?= runs/demo
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DEVELOP := $(VENV)/.installed-dev
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
@@ -17,13 +18,18 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c const
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(INSTALLED) ## Make .venv and install glassnet with its tools, at the pinned versions
+setup: $(DEVELOP) ## Make .venv and install glassnet with its tools, at the pinned versions
 
 # torch goes first and alone: its pinned build is chosen before anything else can ask for another.
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "glassnet needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(PIP_INSTALL) -e '.[plot]'
+	@touch $@
+
+# The tools come second, so that the demo need not wait for them.
+$(DEVELOP): $(INSTALLED)
 	$(PIP_INSTALL) -e '.[dev]'
 	@touch $@
 
@@ -32,26 +38,26 @@ demo: $(INSTALLED) ## Train a small network on handwritten digits, check its gra
 	$(BIN)/glassnet check $(RUN) digits
 	@echo "Figures:" && ls -1 $(RUN)/figures/*
 
-test: $(INSTALLED) ## Run the tests, without the slow ones, and report the coverage
+test: $(DEVELOP) ## Run the tests, without the slow ones, and report the coverage
 	$(BIN)/python -m pytest -m "not slow" --cov=glassnet --cov-report=term
 
-test-slow: $(INSTALLED) ## Run the slow tests only
+test-slow: $(DEVELOP) ## Run the slow tests only
 	$(BIN)/python -m pytest -m slow || test $$? -eq 5 # 5: there is no slow test
 
-lint: $(INSTALLED) ## Check style, formatting, types and import layers
+lint: $(DEVELOP) ## Check style, formatting, types and import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-format: $(INSTALLED) ## Rewrite the code in the house format, and mend what can be mended
+format: $(DEVELOP) ## Rewrite the code in the house format, and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-typecheck: $(INSTALLED) ## Check the types only
+typecheck: $(DEVELOP) ## Check the types only
 	$(BIN)/mypy
 
-bench: $(INSTALLED) ## Time training against scikit-learn
+bench: $(DEVELOP) ## Time training against scikit-learn
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove what builds and checks left behind; .venv and runs/ stay

@@ -105,7 +105,7 @@ VARIABLE_TEXTS = {
     "runs.py: task",
     "cli/info.py: model.target.task",
 }
-"""Calls of ``say`` whose text is not written where it is said, as "file: source". Keep this short, and each collected."""
+"""Calls of ``say`` whose text is not written where it is said, as "file: source": few, and all collected."""
 
 
 def strings_of(node: ast.expr) -> list[str] | None:
@@ -133,7 +133,7 @@ def texts_of(source: str, file: str) -> tuple[dict[str, str], list[str]]:
             variable.append(f"{file}: {ast.unparse(call.args[0]) if call.args else ''}")
         texts.update(dict.fromkeys(found or [], f"{file}:{call.lineno}"))
     for call in calls_in(tree, Registry.__name__):
-        texts.update({text: f"{file}:{call.lineno}" for text in strings_of(call.args[0]) or []})
+        texts.update(dict.fromkeys(strings_of(call.args[0]) or [], f"{file}:{call.lineno}"))
     return texts, variable
 
 

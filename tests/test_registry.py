@@ -79,6 +79,7 @@ REFUSED = [
     ("circle(radius=1", "cannot read the shape"),
     ("circle(radius=1, radius=2)", "cannot read the shape"),
     ("circle(radius=__import__('os').getpid())", "cannot read the shape"),
+    ("circle(**{'radius': 1})", "cannot read the shape"),
     ("circle(radius=1)(2)", "cannot read the shape"),
     ("shapes.circle(radius=1)", "cannot read the shape"),
     (None, "cannot use None as the shape"),

@@ -116,8 +116,9 @@ class Model:
         part = self.part(data, need_target=True)
         if part.y is None:
             raise DataError(say("these rows have no target to compare with"))
+        x = self.features(part)  # first: of rows that are altogether different it says the most
         y = np.asarray(part.y) if self.target is None else self.target.encode(part.y, dtype=self.network.dtype)
-        return Examples(self.features(part), y)
+        return Examples(x, y)
 
     # Predictions
 
@@ -157,14 +158,13 @@ class Model:
         return self._prediction(mean, spread)
 
     def _linked(self, a: Any) -> np.ndarray:
-        return np.asarray(to_numpy(self.loss.link(a)), dtype=np.float64)
+        return np.asarray(self.loss.link(np.asarray(to_numpy(a), dtype=np.float64)))
 
     def _prediction(self, mean: np.ndarray, spread: np.ndarray | None) -> Prediction:
         classes = list(range(mean.shape[1])) if self.target is None else list(self.target.classes)
         if self.task == "classification":
-            if self.loss.target != "classes":  # outputs that were trained one by one
-                mean = np.clip(mean, np.finfo(np.float64).tiny, None)
-                mean = mean / mean.sum(axis=1, keepdims=True)
+            mean = np.clip(mean, np.finfo(np.float64).tiny, None)  # outputs may have been trained one by one,
+            mean = mean / mean.sum(axis=1, keepdims=True)  # and a softmax in float32 sums to 1 in its precision only
             values = mean.argmax(axis=1) if self.target is None else self.target.decode(mean)
             return Prediction(values, mean, spread, classes)
         if self.task == "multilabel":

@@ -393,7 +393,7 @@ def _cannot_write(folder: Path, error: OSError) -> ConfigError:
 
 def free_folder(root: Path, name: str) -> Path:
     """``root``/``name``, or with the first number behind it that is free."""
-    name = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    name = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:100] or "run"
     candidates = [name, *(f"{name}-{k}" for k in range(2, 10_000))]
     return next(root / c for c in candidates if not (root / c).exists())
 

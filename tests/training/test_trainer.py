@@ -41,6 +41,11 @@ X = RNG.normal(size=(50, 4))
 Y = RNG.integers(0, 3, 50)
 
 
+def rng():
+    """For draws within a test, the same whichever tests run."""
+    return np.random.default_rng(7)
+
+
 def dense(*sizes, dtype="float64", **options):
     return Network.dense(sizes or (4, 6, 3), "tanh", dtype=dtype, **options)
 
@@ -211,7 +216,14 @@ def rows_of_each_step(n, **config):
     return steps
 
 
-BATCHES = [(10, 4, [4, 4, 2]), (10, 5, [5, 5]), (10, 1, [1] * 10), (10, 100, [10]), (1, 32, [1]), (40, None, [16, 16, 8])]
+BATCHES = [
+    (10, 4, [4, 4, 2]),
+    (10, 5, [5, 5]),
+    (10, 1, [1] * 10),
+    (10, 100, [10]),
+    (1, 32, [1]),
+    (40, None, [16, 16, 8]),
+]
 
 
 @pytest.mark.parametrize(("n", "batch_size", "sizes"), BATCHES)
@@ -219,7 +231,7 @@ def test_every_epoch_has_every_row_once_the_short_last_batch_included(n, batch_s
     steps = rows_of_each_step(n, batch_size=batch_size, epochs=3)
     assert [len(rows) for rows in steps] == sizes * 3
     for epoch in range(3):
-        rows = sum(steps[epoch * len(sizes) : (epoch + 1) * len(sizes)], [])
+        rows = [row for step in steps[epoch * len(sizes) : (epoch + 1) * len(sizes)] for row in step]
         assert sorted(rows) == list(range(n))
 
 
@@ -238,7 +250,14 @@ def test_without_shuffling_the_order_is_the_rows_own():
 
 AGREE = [
     {"optimiser": "adam", "lr": 0.01, "l1": 1e-4, "l2": 1e-3, "weight_decay": 1e-3, "max_norm": 0.9, "clip_norm": 0.4},
-    {"optimiser": "momentum", "lr": 0.05, "clip_value": 0.02, "regularise_biases": True, "l2": 1e-3, "decay_form": "lr"},
+    {
+        "optimiser": "momentum",
+        "lr": 0.05,
+        "clip_value": 0.02,
+        "regularise_biases": True,
+        "l2": 1e-3,
+        "decay_form": "lr",
+    },
     {"optimiser": "rmsprop", "lr": 0.01, "class_weight": "balanced", "train_figures": "after"},
 ]
 
@@ -540,7 +559,7 @@ def test_rows_of_weight_0_have_no_effect():
         assert other[name] == pytest.approx(one[name], rel=1e-12)
 
 
-@pytest.mark.parametrize(("loss", "y"), [("cross_entropy", Y), ("squared_error", X @ RNG.normal(size=(4, 3)))])
+@pytest.mark.parametrize(("loss", "y"), [("cross_entropy", Y), ("squared_error", X @ rng().normal(size=(4, 3)))])
 def test_weight_2_is_a_row_twice(loss, y):
     repeats = 1 + np.arange(50) % 3
     twice, weighted = dense(), dense()
@@ -554,7 +573,7 @@ def test_weight_2_is_a_row_twice(loss, y):
 
 def test_the_scale_of_the_weights_does_not_matter():
     one, other = dense(), dense()
-    weight = RNG.uniform(0.1, 2, 50)
+    weight = rng().uniform(0.1, 2, 50)
     train(one, X, Y, sample_weight=weight, **WHOLE)
     train(other, X, Y, sample_weight=weight * 64, **WHOLE)
     assert distance(one, other) < 1e-12
@@ -623,7 +642,7 @@ def test_the_share_follows_the_seed():
 
 @pytest.mark.parametrize("form", [tuple, list])
 def test_a_validation_set_of_ones_own(form):
-    x, y, weight = RNG.normal(size=(20, 4)), RNG.integers(0, 3, 20), RNG.uniform(size=20)
+    x, y, weight = rng().normal(size=(20, 4)), rng().integers(0, 3, 20), rng().uniform(size=20)
     network = dense()
     history = train(network, X, Y, epochs=2, validation=form((x, y, weight)))
     output = network(x)
@@ -659,8 +678,8 @@ def test_figures_after_the_epoch_are_those_of_the_network():
 @pytest.mark.parametrize("device", ["cpu", "torch"])
 @pytest.mark.parametrize(("dtype", "rel"), [("float32", 1e-3), ("float64", 1e-9)])
 def test_r2_is_scikit_learns_also_far_from_zero(dtype, rel, device):
-    y = 1000 + X @ RNG.normal(size=(4, 2)) + 0.1 * RNG.normal(size=(50, 2))
-    weight = RNG.uniform(0.5, 2, 50)
+    y = 1000 + X @ rng().normal(size=(4, 2)) + 0.1 * rng().normal(size=(50, 2))
+    weight = rng().uniform(0.5, 2, 50)
     network = dense(4, 8, 2, dtype=dtype, bias=0.0)
     network.layers[-1].params["b"][...] = 1000
     history = train(
@@ -730,7 +749,9 @@ def test_a_history_goes_through_json_lines():
 
 
 def test_a_history_keeps_every_digit_and_what_is_not_finite():
-    history = History([{"epoch": 1, "loss": 0.1 + 0.2, "r2": float("nan"), "val_loss": math.inf, "seconds": 0.0}], "为何")
+    history = History(
+        [{"epoch": 1, "loss": 0.1 + 0.2, "r2": float("nan"), "val_loss": math.inf, "seconds": 0.0}], "为何"
+    )
     back = History.from_jsonl(history.to_jsonl())
     assert "为何" in history.to_jsonl()
     assert (back["loss"], back["val_loss"], back.stop_reason) == ([0.1 + 0.2], [math.inf], "为何")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
-from glassnet.errors import ConfigError, GlassnetError, InputError
+from glassnet.errors import ConfigError, GlassnetError, GlassnetWarning, InputError
 from glassnet.messages import LANGUAGES, say, use_language
 
 DONE, FAILURE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -17,12 +19,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; the exit code: 0 done, 1 failure, 2 bad usage or input, 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning  # type: ignore[assignment]
+        return _main(words, debug)
+
+
+def _main(words: list[str], debug: bool) -> int:
     try:
         words = _take_globals(words)
-        return _run(words)
+        code = _run(words)  # in which the library of commands turns an interruption into its code
     except KeyboardInterrupt:
-        print(say("interrupted"), file=sys.stderr)
-        return INTERRUPTED
+        code = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read the output has gone
         return FAILURE
@@ -32,6 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             print(_line(error), file=sys.stderr)
         return BAD_INPUT if isinstance(error, InputError) else int(getattr(error, "exit_code", FAILURE))
+    if code == INTERRUPTED:
+        print(say("interrupted"), file=sys.stderr)
+    return code
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    """A warning as a line; where in the code it arose matters for others than ours only."""
+    text = str(message) if issubclass(category, GlassnetWarning) else f"{category.__name__}: {message}"
+    print(say("warning: {text}", text=text), file=sys.stderr)
 
 
 def _take_globals(words: list[str]) -> list[str]:

@@ -1,5 +1,14 @@
-"""Pictures: curves of training. They need the extra ``plot``."""
+"""Pictures: curves of training, and the network at work. They need the extra ``plot``.
+
+Each is drawn from the numbers that back-propagation computes. ``draw_passes``, ``draw_unit`` and ``draw_gradients``
+follow real rows, without dropout; ``draw_dropout`` shows a mask of training, ``draw_graph`` what is computed of what.
+"""
 
 from glassnet.drawing.curves import draw_curves
+from glassnet.drawing.dropout import draw_dropout
+from glassnet.drawing.gradients import draw_gradients
+from glassnet.drawing.graph import draw_graph
+from glassnet.drawing.passes import draw_passes
+from glassnet.drawing.unit import draw_unit
 
-__all__ = ["draw_curves"]
+__all__ = ["draw_curves", "draw_dropout", "draw_gradients", "draw_graph", "draw_passes", "draw_unit"]

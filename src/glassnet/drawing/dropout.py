@@ -1,0 +1,168 @@
+"""A network beside one of the thinned networks that dropout trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from glassnet.arrays import namespace, to_numpy
+from glassnet.drawing import canvas
+from glassnet.drawing.canvas import Axes, Figure, Fold, Theme
+from glassnet.drawing.sample import dense_layers
+from glassnet.errors import ConfigError
+from glassnet.layers import Dropout
+from glassnet.messages import say
+from glassnet.network import Network
+
+GAP = 1.5  # from layer to layer, in inches
+MARGIN, HEAD, FOOT = 0.65, 1.5, 0.6  # of a panel
+
+
+@dataclass(frozen=True)
+class Thinned:
+    """One sample's masks.
+
+    Attributes
+    ----------
+    epoch, position : int
+        Where in training the sample stands, both from 0; they and the network's seed decide the masks.
+    keep : tuple of float
+        p of layers 0 to L; 1 where there is no dropout.
+    masks : tuple of ndarray of bool (n[l],)
+        m of layers 0 to L: True where the unit stays.
+    folds : tuple of Fold
+        The units that are shown.
+    """
+
+    epoch: int
+    position: int
+    keep: tuple[float, ...]
+    masks: tuple[np.ndarray, ...]
+    folds: tuple[Fold, ...]
+
+
+def thinned(network: Network, *, epoch: int = 0, position: int = 0) -> Thinned:
+    """What :func:`draw_dropout` shows."""
+    dense_layers(network)
+    for name, value in (("epoch", epoch), ("position", position)):
+        if not 0 <= value < 2**32:
+            raise ConfigError(say("{name} must be a whole number from 0 to 2**32 - 1, not {value}", name=name, value=value))
+    drops = {layer.number: layer for layer in network.layers if isinstance(layer, Dropout)}
+    if not drops:
+        raise ConfigError(
+            say("this network has no dropout, so nothing thins it; train one with dropout (--dropout 0.5)")
+        )
+    draws = network.draws(1, first=position, epoch=epoch)
+    theta = next(network.parameters())[1]
+    masks = [np.ones(size, dtype=bool) for size in network.sizes]
+    for l, layer in drops.items():
+        ones = namespace(theta).ones((1, network.sizes[l]), dtype=theta.dtype, device=theta.device)
+        kept, _ = layer.forward(ones, training=draws)
+        masks[l] = to_numpy(kept)[0] > 0
+    folds = tuple(canvas.fold(-np.arange(size)) for size in network.sizes)  # the first units: no others tell more
+    keep = tuple(drops[l].keep if l in drops else 1.0 for l in range(len(network.sizes)))
+    return Thinned(epoch, position, keep, tuple(masks), folds)
+
+
+def draw_dropout(
+    network: Network, path: str | Path, *, epoch: int = 0, position: int = 0, dark: bool = False
+) -> Path:
+    """Draw the whole network beside the thinned one that one sample trained.
+
+    Parameters
+    ----------
+    network : Network
+    path : str or Path
+        The picture's file; its ending decides the form (``.png``, ``.svg``, ``.pdf``).
+    epoch, position : int, default 0
+        Which epoch, and which place in its order, both from 0: they decide the mask.
+    dark : bool, default False
+        Light on dark.
+
+    Raises
+    ------
+    ConfigError
+        If the network has no dropout, or the file's ending is not one that can be drawn.
+    MissingExtraError
+        If matplotlib is not installed (the extra ``plot``).
+    """
+    path = canvas.check_file(path)
+    data = thinned(network, epoch=epoch, position=position)
+    with canvas.themed(dark) as theme:
+        return canvas.save(paint(data, theme), path)
+
+
+def paint(data: Thinned, theme: Theme) -> Figure:
+    """The picture."""
+    width = 2 * MARGIN + GAP * (len(data.folds) - 1)
+    height = HEAD + canvas.height_of(data.folds) + FOOT
+    beside = len(data.folds) <= 5  # else one below the other
+    total = (2 * width, height) if beside else (width, 2 * height)
+    figure, axes = canvas.sheet(*total)
+    whole = [np.ones_like(mask) for mask in data.masks]
+    _network(axes, data, whole, (0.0, 0.0 if beside else height, height), canvas.say("whole network"), theme)
+    title = canvas.say("thinned: epoch {epoch}, position {position}", epoch=data.epoch, position=data.position)
+    _network(axes, data, list(data.masks), (width if beside else 0.0, 0.0, height), title, theme, thin=True)
+    return figure
+
+
+def _network(
+    axes: Axes,
+    data: Thinned,
+    masks: list[np.ndarray],
+    place: tuple[float, float, float],
+    title: str,
+    theme: Theme,
+    thin: bool = False,
+) -> None:
+    left, bottom, height = place
+    axes.text(left + MARGIN - 0.35, bottom + height - 0.35, title, fontsize=12, fontweight="bold", va="center")
+    middle = bottom + FOOT + (height - HEAD - FOOT) / 2
+    xs = [left + MARGIN + GAP * l for l in range(len(masks))]
+    heights = [canvas.column(fold, middle) for fold in data.folds]
+    for l in range(1, len(masks)):
+        pairs = [
+            ((xs[l - 1], heights[l - 1][k]), (xs[l], heights[l][j]))
+            for k, unit_below in enumerate(data.folds[l - 1].units)
+            for j, unit in enumerate(data.folds[l].units)
+            if masks[l - 1][unit_below] and masks[l][unit]
+        ]
+        if pairs:
+            canvas.draw_lines(axes, np.array(pairs), [theme.faint] * len(pairs), np.full(len(pairs), 0.2))
+    for l, fold in enumerate(data.folds):
+        for unit, y in zip(fold.units, heights[l], strict=False):
+            _unit(axes, xs[l], y, bool(masks[l][unit]), theme)
+        if fold.more:
+            text = canvas.say("{n} more", n=f"{fold.more:,}")
+            if thin and data.keep[l] < 1:
+                text += "\n" + canvas.say("{n} dropped", n=f"{_dropped_unseen(masks[l], fold):,}")
+            canvas.draw_more(axes, xs[l], heights[l][-1], text)
+        _head(axes, data, l, xs[l], bottom + height, masks[l], thin)
+
+
+def _dropped_unseen(mask: np.ndarray, fold: Fold) -> int:
+    """How many of the units that are not shown are dropped."""
+    return int((~mask).sum() - (~mask[list(fold.units)]).sum())
+
+
+def _unit(axes: Axes, x: float, y: float, stays: bool, theme: Theme) -> None:
+    if stays:
+        canvas.draw_unit_circle(axes, x, y, fill=theme.negative, edge=theme.ink)
+        return
+    canvas.draw_unit_circle(axes, x, y, fill=theme.paper, edge=theme.faint, style="--")
+    arm = canvas.RADIUS * 0.6
+    for slope in (-1, 1):
+        axes.plot([x - arm, x + arm], [y - slope * arm, y + slope * arm], color=theme.positive, linewidth=1.4)
+
+
+def _head(axes: Axes, data: Thinned, l: int, x: float, top: float, mask: np.ndarray, thin: bool) -> None:
+    symbol = f"$\\tilde{{a}}^{{{l}}}$" if thin and data.keep[l] < 1 else f"$a^{{{l}}}$"
+    axes.text(x, top - 0.78, symbol, ha="center", va="center", fontsize=12)
+    text = f"{len(mask):,}"
+    if thin and data.keep[l] < 1:
+        text = canvas.say("{kept} of {n}", kept=f"{int(mask.sum()):,}", n=text)
+    axes.text(x, top - 1.04, text, ha="center", va="center", fontsize=7.5)
+    if data.keep[l] < 1:
+        axes.text(x, top - 1.22, f"$p$ = {canvas.number(data.keep[l])}", ha="center", va="center", fontsize=7.5)

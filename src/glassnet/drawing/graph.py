@@ -1,0 +1,314 @@
+"""The computational graph: what is computed of what, and what flows back."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from glassnet.drawing import canvas
+from glassnet.drawing.canvas import Axes, Figure, Theme
+from glassnet.drawing.sample import dense_layers
+from glassnet.errors import ConfigError, require
+from glassnet.layers import Dense, Dropout
+from glassnet.losses import Loss
+from glassnet.losses import loss as make_loss
+from glassnet.messages import say
+from glassnet.network import Network
+
+Kind = Literal["tensor", "parameter", "operation"]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A tensor or an operation.
+
+    Attributes
+    ----------
+    name : str
+        Its own: "z1", "W1", "product1", …
+    kind : {"tensor", "parameter", "operation"}
+    label : str
+        What stands in the box; symbols as mathtext.
+    shape : tuple of int or None
+        Of a tensor; None for an operation.
+    row, column : int
+        Where it stands: a row for each layer, a column for each step.
+    beneath : bool
+        Whether it stands below its place, as what an operation takes besides the chain does.
+    """
+
+    name: str
+    kind: Kind
+    label: str
+    shape: tuple[int, ...] | None
+    row: int
+    column: int
+    beneath: bool = False
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What flows from one node to another.
+
+    Attributes
+    ----------
+    source, target : str
+        Names of nodes; the values flow in this direction.
+    back : str or None
+        What flows back, as mathtext; None: nothing.
+    """
+
+    source: str
+    target: str
+    back: str | None
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The computational graph of a batch in training."""
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+
+    def node(self, name: str) -> Node:
+        """The node of a name."""
+        return next(node for node in self.nodes if node.name == name)
+
+
+class _Chain:
+    """The chain from x to C, as it grows."""
+
+    def __init__(self, rows: int, inputs: int) -> None:
+        self.rows = rows
+        self.nodes = [Node("x", "tensor", "$x = a^{0}$", (rows, inputs), 0, 0)]
+        self.edges: list[Edge] = []
+        self.last = self.nodes[0]
+        self.back: str | None = None
+        """What flows back into the last tensor; None below the first parameters."""
+
+    def operation(self, name: str, label: str, back: str | None, new_row: int | None = None) -> None:
+        """An operation on what came last; ``back`` flows out of it, backwards."""
+        row = self.last.row if new_row is None else new_row
+        column = self.last.column + 1 if row == self.last.row else 1
+        self._add(Node(name, "operation", label, None, row, column), back)
+
+    def tensor(self, name: str, label: str, shape: tuple[int, ...], back: str | None) -> None:
+        """What the last operation gives; ``back`` is the derivative of C by it."""
+        self._add(Node(name, "tensor", label, shape, self.last.row, self.last.column + 1), back)
+
+    def _add(self, node: Node, back: str | None) -> None:
+        self.nodes.append(node)
+        self.edges.append(Edge(self.last.name, node.name, back))
+        self.last = node
+
+    def beside(self, name: str, kind: Kind, label: str, shape: tuple[int, ...], back: str | None) -> None:
+        """Something that the last operation takes besides."""
+        operation = self.last
+        self.nodes.append(Node(name, kind, label, shape, operation.row, operation.column, beneath=True))
+        self.edges.append(Edge(name, operation.name, back))
+
+
+def computational_graph(network: Network, loss: Loss | str, *, rows: int) -> Graph:
+    """What :func:`draw_graph` shows: the graph of a batch of ``rows`` in training, dropout masks included."""
+    dense_layers(network)
+    loss = make_loss(loss)
+    if rows < 1:
+        raise ConfigError(say("a batch has at least one row, not {rows}", rows=rows))
+    sizes = network.sizes
+    chain = _Chain(rows, sizes[0])
+    row = int(isinstance(network.layers[0], Dropout))  # dropout of the inputs has a row of its own
+    below: str | None = None  # ∂C/∂ what came last, if anything below needs it
+    for layer in network.layers:
+        l = layer.number
+        shape = (rows, sizes[l])
+        if isinstance(layer, Dropout):
+            masked = f"\\partial C / \\partial \\tilde{{a}}^{{{l}}}" if l else None
+            chain.operation(f"drop{l}", _masked_label(layer), below)
+            chain.beside(f"m{l}", "tensor", f"$m^{{{l}}}$", shape, None)
+            chain.tensor(f"masked{l}", f"$\\tilde{{a}}^{{{l}}}$", shape, masked)
+            below = masked
+            continue
+        assert isinstance(layer, Dense)
+        _dense(chain, layer, rows, below, row + l - 1)
+        below = f"\\partial C / \\partial a^{{{l}}}"
+    chain.operation("loss", _wrapped(loss.name), below)
+    chain.beside("y", "tensor", "$y$", (rows, sizes[-1]), None)
+    chain.tensor("C", "$C$", (), "1")
+    return Graph(tuple(chain.nodes), tuple(chain.edges))
+
+
+def _dense(chain: _Chain, layer: Dense, rows: int, below: str | None, row: int) -> None:
+    """z = W a + b, a = σ(z), and on the way back δ, ∂C/∂b, ∂C/∂W, ∂C/∂a of the layer below."""
+    l = layer.number
+    shape = (rows, layer.n_out)
+    delta = f"\\delta^{{{l}}}"
+    chain.operation(f"product{l}", "$W a$", below, row)
+    chain.beside(
+        f"W{l}", "parameter", f"$W^{{{l}}}$", (layer.n_out, layer.n_in), f"\\partial C / \\partial W^{{{l}}}"
+    )
+    if "b" in layer.params:
+        chain.operation(f"sum{l}", "$+\\; b$", delta)
+        chain.beside(f"b{l}", "parameter", f"$b^{{{l}}}$", (layer.n_out,), f"\\partial C / \\partial b^{{{l}}}")
+    chain.tensor(f"z{l}", f"$z^{{{l}}}$", shape, delta)
+    chain.operation(f"activation{l}", f"$\\sigma$\n{_wrapped(layer.activation.name)}", delta)
+    chain.tensor(f"a{l}", f"$a^{{{l}}}$", shape, f"\\partial C / \\partial a^{{{l}}}")
+
+
+def _masked_label(layer: Dropout) -> str:
+    return "$\\odot\\; m / p$" if layer.variant == "inverted" else "$\\odot\\; m$"
+
+
+def _wrapped(name: str) -> str:
+    return textwrap.fill(name.replace("_", " "), 13)
+
+
+def draw_graph(
+    network: Network, loss: Loss | str, path: str | Path, *, rows: int, dark: bool = False
+) -> Path:
+    """Draw the computational graph of a batch in training: forward edges solid, backward edges dashed.
+
+    Parameters
+    ----------
+    network : Network
+    loss : Loss or its name
+    path : str or Path
+        The picture's file; its ending decides the form (``.png``, ``.svg``, ``.pdf``).
+    rows : int
+        N, the size of the batch.
+    dark : bool, default False
+        Light on dark.
+
+    Raises
+    ------
+    ConfigError
+        If there are no rows, or the file's ending is not one that can be drawn.
+    MissingExtraError
+        If matplotlib is not installed (the extra ``plot``).
+    """
+    path = canvas.check_file(path)
+    graph = computational_graph(network, loss, rows=rows)
+    with canvas.themed(dark) as theme:
+        return canvas.save(paint(graph, theme), path)
+
+
+STEP, ROW, BELOW = 1.5, 2.15, 0.95  # from column to column, from row to row, and from an operation down to its other input
+BOX = (0.9, 0.5)
+MARGIN, HEAD = 0.75, 1.25
+APART = 0.065  # between an edge and the middle of the pair that goes forward and back
+
+
+def paint(graph: Graph, theme: Theme) -> Figure:
+    """The picture."""
+    rows = 1 + max(node.row for node in graph.nodes)
+    columns = 1 + max(node.column for node in graph.nodes)
+    width, height = 2 * MARGIN + STEP * (columns - 1), HEAD + ROW * (rows - 1) + BELOW + 0.65
+    figure, axes = canvas.sheet(width, height)
+    axes.text(MARGIN - 0.45, height - 0.35, canvas.say("computational graph"), fontsize=12, fontweight="bold", va="center")
+    _legend(axes, height - 0.68, theme)
+    places = {}
+    for node in graph.nodes:
+        y = height - HEAD - ROW * node.row - BELOW * node.beneath
+        places[node.name] = (MARGIN + STEP * node.column, y)
+    for edge in graph.edges:
+        source, target = graph.node(edge.source), graph.node(edge.target)
+        ends = (places[edge.source], places[edge.target])
+        if source.beneath:
+            _upward(axes, ends, edge.back, theme)
+        elif source.row == target.row:
+            _onward(axes, ends, edge.back, theme)
+        else:
+            _next_row(axes, ends, edge.back, theme)
+    for node in graph.nodes:
+        _box(axes, node, *places[node.name], theme)
+    return figure
+
+
+def _legend(axes: Axes, y: float, theme: Theme) -> None:
+    x = MARGIN - 0.45
+    for text, back in ((canvas.say("forward: values"), False), (canvas.say("backward: derivatives of C"), True)):
+        ends = [(x + 0.45, y), (x, y)] if back else [(x, y), (x + 0.45, y)]
+        _arrow(axes, ends, back, theme)
+        axes.text(x + 0.55, y, text, fontsize=8, va="center")
+        x += 2.1
+
+
+def _box(axes: Axes, node: Node, x: float, y: float, theme: Theme) -> None:
+    text = node.label if node.shape is None else f"{node.label}\n{canvas.shape(*node.shape)}"
+    looks: dict[Any, Any] = {
+        "operation": {"boxstyle": "round,pad=0,rounding_size=0.25"},
+        "parameter": {"edgecolor": theme.negative, "linewidth": 1.6},
+        "tensor": {},
+    }
+    canvas.draw_box(axes, x, y, *BOX, text, theme, **looks[node.kind])
+
+
+def _arrow(axes: Axes, points: list[tuple[float, float]], back: bool, theme: Theme) -> None:
+    """A line through the points with a head at its end; dashed if it goes back."""
+    patches = require("matplotlib.patches", extra="plot")
+    paths = require("matplotlib.path", extra="plot")
+    colour, style = (theme.positive, (0, (4, 2.5))) if back else (theme.ink, "-")
+    (x0, y0), (x1, y1) = points[-2:]
+    length = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5
+    start = (x1 - (x1 - x0) * 0.09 / length, y1 - (y1 - y0) * 0.09 / length)
+    line = paths.Path([*points[:-1], start])
+    axes.add_patch(patches.PathPatch(line, facecolor="none", edgecolor=colour, linestyle=style, linewidth=1.1))
+    head = {"arrowstyle": "-|>", "mutation_scale": 8, "shrinkA": 0, "shrinkB": 0, "linewidth": 0.8}
+    axes.add_patch(patches.FancyArrowPatch(start, points[-1], color=colour, **head))
+
+
+Ends = tuple[tuple[float, float], tuple[float, float]]
+
+
+def _onward(axes: Axes, ends: Ends, back: str | None, theme: Theme) -> None:
+    """To the next column, and back."""
+    (x0, y), (x1, _) = ends
+    x0, x1 = x0 + BOX[0] / 2, x1 - BOX[0] / 2
+    if back is None:
+        _arrow(axes, [(x0, y), (x1, y)], False, theme)
+        return
+    _arrow(axes, [(x0, y + APART), (x1, y + APART)], False, theme)
+    _arrow(axes, [(x1, y - APART), (x0, y - APART)], True, theme)
+    axes.text((x0 + x1) / 2, y - APART - 0.17, f"${back}$", ha="center", va="center", fontsize=7.5, color=theme.positive)
+
+
+def _upward(axes: Axes, ends: Ends, back: str | None, theme: Theme) -> None:
+    """Up into an operation, and back."""
+    (x, y0), (_, y1) = ends
+    y0, y1 = y0 + BOX[1] / 2, y1 - BOX[1] / 2
+    if back is None:
+        _arrow(axes, [(x, y0), (x, y1)], False, theme)
+        return
+    _arrow(axes, [(x - APART, y0), (x - APART, y1)], False, theme)
+    _arrow(axes, [(x + APART, y1), (x + APART, y0)], True, theme)
+    axes.text(x + APART + 0.08, (y0 + y1) / 2, f"${back}$", va="center", fontsize=7.5, color=theme.positive)
+
+
+def _next_row(axes: Axes, ends: Ends, back: str | None, theme: Theme) -> None:
+    """Around the end of a row to the start of the next, and back."""
+    (x0, y0), (x1, y1) = ends
+    x0, x1 = x0 + BOX[0] / 2, x1 - BOX[0] / 2
+    right, between, left = x0 + 0.2, y1 + BOX[1] / 2 + 0.3, x1 - 0.35
+    far = 0.0 if back is None else APART
+    forward = [
+        (x0, y0 + far),
+        (right + far, y0 + far),
+        (right + far, between - far),
+        (left + far, between - far),
+        (left + far, y1 + far),
+        (x1, y1 + far),
+    ]
+    _arrow(axes, forward, False, theme)
+    if back is None:
+        return
+    backward = [
+        (x0, y0 - far),
+        (right - far, y0 - far),
+        (right - far, between + far),
+        (left - far, between + far),
+        (left - far, y1 - far),
+        (x1, y1 - far),
+    ]
+    _arrow(axes, backward[::-1], True, theme)
+    axes.text(left + 0.5, between + far + 0.17, f"${back}$", ha="center", va="center", fontsize=7.5, color=theme.positive)

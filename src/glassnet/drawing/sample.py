@@ -1,0 +1,161 @@
+"""One sample's way through a network and back: what the pictures show, exactly as back-propagation computes it.
+
+Shapes: M units in a layer, K units in the layer below.
+    a_in (K,)    W, grad_W (M, K)    b, z, a, grad_a, delta (M,)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glassnet.activations import Activation
+from glassnet.arrays import Array, namespace, one_hot, to_numpy
+from glassnet.backprop import backward_pass, forward_pass
+from glassnet.equations import propagate
+from glassnet.errors import ConfigError
+from glassnet.layers import Dense, Dropout
+from glassnet.losses import Loss
+from glassnet.messages import say
+from glassnet.network import Network
+
+
+@dataclass(frozen=True)
+class LayerPass:
+    """One layer on the sample's way.
+
+    Attributes
+    ----------
+    number : int
+        l, from 1.
+    activation : Activation
+    a_in : ndarray (K,)
+        What the layer reads: a of the layer below, scaled by p there if the dropout variant is "plain".
+    W : ndarray (M, K)
+    z, a : ndarray (M,)
+    grad_a, delta : ndarray (M,)
+        ∂C/∂a and δ = ∂C/∂z of the sample's own C.
+    grad_W : ndarray (M, K)
+        ∂C/∂W of the sample's own C; its ∂C/∂b is ``delta``.
+    keep : float
+        What a is multiplied by before the layer above reads it: p for dropout of the variant "plain", else 1.
+    """
+
+    number: int
+    activation: Activation
+    a_in: np.ndarray
+    W: np.ndarray
+    z: np.ndarray
+    a: np.ndarray
+    grad_a: np.ndarray
+    delta: np.ndarray
+    grad_W: np.ndarray
+    keep: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample's forward and backward pass.
+
+    Attributes
+    ----------
+    row : int
+    x : ndarray (n[0],)
+        a⁰.
+    layers : tuple of LayerPass
+        Layers 1 to L.
+    loss : Loss
+    value : float
+        The sample's own C.
+    prediction, target : ndarray (n[L],)
+        The output behind the loss's link (p for logits), and y.
+    """
+
+    row: int
+    x: np.ndarray
+    layers: tuple[LayerPass, ...]
+    loss: Loss
+    value: float
+    prediction: np.ndarray
+    target: np.ndarray
+
+    def layer(self, number: int) -> LayerPass:
+        """Layer l, from 1; ConfigError if there is none."""
+        if not 1 <= number <= len(self.layers):
+            text = say(
+                "there is no layer {number}; the network has layers 1 to {last}", number=number, last=len(self.layers)
+            )
+            raise ConfigError(text)
+        return self.layers[number - 1]
+
+
+def follow(network: Network, loss: Loss | str, x: Any, y: Any, row: int = 0) -> Sample:
+    """The forward and backward pass of one row, without dropout.
+
+    The row is a batch of its own, so its δ carries no 1/N: it is the lecture's, and N times that of a batch.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such row, or the network has other layers than dense ones and dropout.
+    """
+    dense_layers(network)
+    x, y, _, loss = network.checked_batch(x, y, None, loss)
+    check_row(row, len(x))
+    x, y = x[row : row + 1], y[row : row + 1]
+    output, caches = forward_pass(network, x, None)
+    grad_a = loss.gradient(output, y)
+    grads = backward_pass(network, caches, grad_a)
+    layers: list[LayerPass] = []
+    keep = 1.0
+    for layer, cache, own in zip(reversed(network.layers), reversed(caches), reversed(grads), strict=True):
+        if isinstance(layer, Dropout):
+            keep = layer.keep if layer.variant == "plain" else 1.0
+            grad_a, _ = layer.backward(grad_a, cache)
+            continue
+        assert isinstance(layer, Dense)
+        a_in, z = cache
+        look = LayerPass(
+            number=layer.number,
+            activation=layer.activation,
+            a_in=to_numpy(a_in)[0],
+            W=to_numpy(layer.params["W"]),
+            z=to_numpy(z)[0],
+            a=to_numpy(layer.activation(z))[0],
+            grad_a=to_numpy(grad_a)[0],
+            delta=to_numpy(own.delta)[0],
+            grad_W=to_numpy(own.params["W"]),
+            keep=keep,
+        )
+        layers.insert(0, look)
+        grad_a, keep = propagate(own.delta, layer.params["W"]), 1.0
+    return Sample(
+        row=row,
+        x=to_numpy(x)[0],
+        layers=tuple(layers),
+        loss=loss,
+        value=float(loss.value(output, y)),
+        prediction=to_numpy(loss.link(output))[0],
+        target=to_numpy(_rows(y, output))[0],
+    )
+
+
+def _rows(y: Array, a: Array) -> Array:
+    """Targets (N, M), from class indices if that is what they are."""
+    return one_hot(y, a.shape[1], a.dtype) if y.ndim == 1 else namespace(y).astype(y, a.dtype, copy=False)
+
+
+def check_row(row: int, rows: int) -> None:
+    """ConfigError unless there is a row of that number, from 0."""
+    if not 0 <= row < rows:
+        raise ConfigError(say("there is no row {row}: the rows are 0 to {last}", row=row, last=rows - 1))
+
+
+def dense_layers(network: Network) -> list[Dense]:
+    """Layers 1 to L; ConfigError if there are other layers than dense ones and dropout."""
+    other = [layer for layer in network.layers if not isinstance(layer, (Dense, Dropout))]
+    if other:
+        raise ConfigError(say("only dense layers and dropout can be drawn, not {layer!r}", layer=other[0]))
+    return [layer for layer in network.layers if isinstance(layer, Dense)]
