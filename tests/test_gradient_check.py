@@ -116,8 +116,8 @@ def test_a_derivative_that_is_not_a_number_fails():
 
 @pytest.mark.parametrize("scale", [1e-9, 1e-6, 1e-3, 1e-2, 1.0, 1e3, 1e6])
 def test_targets_and_outputs_far_from_one(scale: float):
-    """What is right passes at any scale; what is wrong is found down to where differences cannot see it."""
-    for factor, passes in ((1.0, True), (1.01, scale < 1e-4)):
+    """What is right passes at any scale, and what is wrong is found at any."""
+    for factor, passes in ((1.0, True), (1.01, False)):
         network = small_network(wrong_by(factor), init="normal(variance=0.3)")
         network.layer(2).params["W"] *= scale
         assert check_gradients(network, "squared_error", X, scale * Y).passed == passes

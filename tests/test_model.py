@@ -207,7 +207,7 @@ def test_foreign_manifest(stored, changes, message):
 
 
 def test_missing_model(tmp_path):
-    with pytest.raises(ModelFileError, match="holds no model: there is no model.json"):
+    with pytest.raises(ModelFileError, match=r"holds no model: there is no model\.json"):
         glassnet.load(tmp_path)
     with pytest.raises(ModelFileError, match="is not a run or a model's folder"):
         glassnet.load(tmp_path / "nothing")
@@ -351,8 +351,8 @@ def test_mean_and_spread_of_samples():
 def test_many_samples_come_near_the_plain_prediction():
     """For a linear network with inverted dropout the mean over masks is the output without dropout."""
     model = Model(Network.dense([4, 40, 1], "identity", dropout=0.5, dtype="float64"), "squared_error")
-    few, many, plain = (model.predict(X, samples=n).values for n in (4, 4000, 0))
-    assert np.abs(many - plain).max() < 0.1 * np.abs(few - plain).max()
+    few, many, plain = (model.predict(X, samples=n).values for n in (4, 1000, 0))
+    assert np.abs(many - plain).max() < 0.2 * np.abs(few - plain).max()
 
 
 def test_spread_is_in_the_targets_units():

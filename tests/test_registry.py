@@ -14,12 +14,16 @@ from glassnet.registry import Registry
 from glassnet.schedules import SCHEDULES
 from glassnet.training.early_stopping import CRITERIA
 
-SHAPES: Registry = Registry("shape")
+class Shape:
+    """What all members of the registry are."""
+
+
+SHAPES: Registry[Shape] = Registry("shape", Shape)
 
 
 @SHAPES.register("round", "disc")
 @dataclass(frozen=True)
-class Circle:
+class Circle(Shape):
     radius: float = 1.0
     centre: tuple = (0, 0)
     name: ClassVar[str] = "circle"
@@ -31,7 +35,7 @@ class Circle:
 
 @SHAPES.register()
 @dataclass(frozen=True)
-class UnitSquare:
+class UnitSquare(Shape):
     name: ClassVar[str] = "unit_square"
 
 

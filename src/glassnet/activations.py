@@ -48,7 +48,7 @@ class Elementwise(Activation):
         return grad_a * self.derivative(z)
 
 
-ACTIVATIONS: Registry[Activation] = Registry("activation")
+ACTIVATIONS: Registry[Activation] = Registry("activation", Activation)
 
 
 @ACTIVATIONS.register("linear", "none")

@@ -31,7 +31,7 @@ class Initialiser(ABC):
         """Float64 values; the shape is (n_out, n_in) for weights and (n_out,) for biases."""
 
 
-INITIALISERS: Registry[Initialiser] = Registry("initialiser")
+INITIALISERS: Registry[Initialiser] = Registry("initialiser", Initialiser)
 
 
 @INITIALISERS.register()

@@ -25,7 +25,7 @@ import numpy as np
 
 from glassnet.activations import logistic, softmax, softplus
 from glassnet.arrays import Array, WrittenFor, call_with, namespace, one_hot
-from glassnet.errors import ConfigError
+from glassnet.errors import ConfigError, ShapeError
 from glassnet.messages import say
 from glassnet.registry import Registry
 
@@ -80,7 +80,7 @@ def _shares(weight: Array) -> Array:
     return weight / xp.where(total > 0, total, xp.ones_like(total))
 
 
-LOSSES: Registry[Loss] = Registry("loss")
+LOSSES: Registry[Loss] = Registry("loss", Loss)
 
 
 @LOSSES.register("squared", "mse", "quadratic")
@@ -325,12 +325,19 @@ class Custom(Loss):
     name: ClassVar[str] = "custom"
 
     def terms(self, a: Array, y: Array) -> Array:
-        """The user's function."""
-        return call_with(self.arrays, self.function, a, y)
+        """The user's function; ShapeError if it does not give (N,)."""
+        return self._of_shape(call_with(self.arrays, self.function, a, y), (a.shape[0],))
 
     def term_gradient(self, a: Array, y: Array) -> Array:
-        """The user's derivative."""
-        return call_with(self.arrays, self.derivative, a, y)
+        """The user's derivative; ShapeError if it does not give (N, M)."""
+        return self._of_shape(call_with(self.arrays, self.derivative, a, y), tuple(a.shape))
+
+    @staticmethod
+    def _of_shape(result: Array, shape: tuple[int, ...]) -> Array:
+        if tuple(result.shape) != shape:
+            text = say("a custom loss must give the shape {shape}, not {came}", shape=shape, came=tuple(result.shape))
+            raise ShapeError(text)
+        return result
 
 
 def loss(given: str | dict[str, Any] | Loss | tuple[Callable[..., Array], Callable[..., Array]]) -> Loss:
@@ -346,14 +353,27 @@ def balanced_weights(classes: np.ndarray) -> dict[int, float]:
     return {int(k): len(classes) / (len(index) * int(count)) for k, count in zip(index, counts, strict=True)}
 
 
-def sample_weights(y: np.ndarray, class_weight: str | dict[int, float], weight: np.ndarray | None = None) -> np.ndarray:
+def class_tables(y: np.ndarray, class_weight: Any) -> list[dict[int, float]]:
+    """The weight of each class by its index: one table for class indices (N,), one a column for labels (N, K)."""
+    columns = y[:, None] if y.ndim == 1 else y
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        return [balanced_weights(column.astype(np.int64)) for column in columns.T]
+    if not isinstance(class_weight, Mapping):
+        raise ConfigError(say("class_weight is 'balanced' or weights by class, not {value!r}", value=class_weight))
+    table = {int(k): float(v) for k, v in class_weight.items()}
+    if any(not np.isfinite(v) or v < 0 for v in table.values()):
+        raise ConfigError(say("class weights must be finite and not negative: {value!r}", value=class_weight))
+    return [table] * columns.shape[1]
+
+
+def sample_weights(y: np.ndarray, class_weight: Any, weight: np.ndarray | None = None) -> np.ndarray:
     """Sample weights that give each class its weight: w_n times the weight of the class of sample n.
 
     Parameters
     ----------
     y : ndarray of int, (N,), or of 0 and 1, (N, K)
         Class indices, or many labels; with many labels a sample's weight is the product over its labels' weights.
-    class_weight : "balanced" or dict
+    class_weight : "balanced", dict, or list of dict as :func:`class_tables` gives
         Weight by class index (classes left out weigh 1); for many labels the classes are 0 and 1 of every label.
     weight : ndarray (N,), optional
         The samples' own weights.
@@ -367,18 +387,10 @@ def sample_weights(y: np.ndarray, class_weight: str | dict[int, float], weight: 
     ConfigError
         If ``class_weight`` is of another form, or a weight is negative or not finite.
     """
+    tables = class_weight if isinstance(class_weight, list) else class_tables(y, class_weight)
     result = np.ones(len(y)) if weight is None else np.array(weight, dtype=np.float64)
     columns = y[:, None] if y.ndim == 1 else y
-    for column in columns.T:
-        labels = column.astype(np.int64)
-        if isinstance(class_weight, Mapping):
-            table = {int(k): float(v) for k, v in class_weight.items()}
-        elif class_weight == "balanced":
-            table = balanced_weights(labels)
-        else:
-            raise ConfigError(say("class_weight is 'balanced' or weights by class, not {value!r}", value=class_weight))
-        if any(not np.isfinite(v) or v < 0 for v in table.values()):
-            raise ConfigError(say("class weights must be finite and not negative: {value!r}", value=class_weight))
-        known, index = np.unique(labels, return_inverse=True)
+    for column, table in zip(columns.T, tables, strict=True):
+        known, index = np.unique(column.astype(np.int64), return_inverse=True)
         result *= np.array([table.get(int(k), 1.0) for k in known])[index]
     return result

@@ -258,8 +258,8 @@ class Model:
                 our_version=VERSION,
             )
             raise ModelFileError(text)
-        arrays = read_arrays(folder / ARRAYS, str(manifest["arrays"]["sha256"]))
         try:
+            arrays = read_arrays(folder / ARRAYS, str(manifest["arrays"]["sha256"]))
             network = Network.from_config(manifest["network"], arrays)
             target = None if manifest["target"] is None else TargetEncoding.from_json(manifest["target"])
             encoding = None if manifest["encoding"] is None else Encoding.from_json(manifest["encoding"])
@@ -333,7 +333,8 @@ def _per_class(right: np.ndarray, predicted: np.ndarray, true: np.ndarray, class
 def _regression_figures(y: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
     residual = y - predicted
     spread = np.square(y - y.mean(axis=0)).sum(axis=0)
-    r2 = 1.0 - np.square(residual).sum(axis=0) / np.where(spread > 0, spread, np.nan)
+    squares = np.square(residual).sum(axis=0)
+    r2 = np.where(spread > 0, 1.0 - squares / np.where(spread > 0, spread, 1), np.where(squares > 0, 0.0, 1.0))
     return {
         "rows": len(y),
         "rmse": float(np.sqrt(np.square(residual).mean())),

@@ -210,7 +210,10 @@ class Network:
         return Network(moved, seed=self.seed)
 
     def set_parameters(self, values: dict[str, Array]) -> None:
-        """Copy values, named as in :meth:`parameters`, into the network's own arrays."""
+        """Copy values, named as in :meth:`parameters`, into the network's own arrays; InputError if one is missing."""
+        missing = [name for name, _ in self.parameters() if name not in values]
+        if missing:
+            raise InputError(say("there are no values for the parameters {names}", names=", ".join(missing)))
         for name, theta in self.parameters():
             theta[...] = like(values[name], theta)
 

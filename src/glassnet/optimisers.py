@@ -40,7 +40,7 @@ class Optimiser(ABC):
         return given
 
 
-OPTIMISERS: Registry[Optimiser] = Registry("optimiser")
+OPTIMISERS: Registry[Optimiser] = Registry("optimiser", Optimiser)
 
 
 @OPTIMISERS.register("gradient_descent")

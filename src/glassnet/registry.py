@@ -30,10 +30,13 @@ class Registry(Generic[T]):
     ----------
     kind : str
         What error messages call a member: "activation", "loss" and so on.
+    base : type
+        The class of which every member, a user's own included, is an instance.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, base: type[Any]) -> None:
         self.kind = kind
+        self.base = base
         self._classes: dict[str, type[T]] = {}
         self._aliases: dict[str, str] = {}
 
@@ -64,15 +67,16 @@ class Registry(Generic[T]):
         elif isinstance(given, Mapping):
             parameters = dict(given)
             name = str(parameters.pop("name", ""))
-        elif given is None or isinstance(given, (bool, int, float, list, tuple, set, type)):
+        elif isinstance(given, self.base):
+            made: T = given
+            return made
+        else:
             text = say(
                 "cannot use {given!r} as the {kind}; give a name, a mapping or an object",
                 given=given,
                 kind=say(self.kind),
             )
             raise ConfigError(text)
-        else:
-            return given
         cls = self._find(name)
         fields = [field.name for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
         unknown = [key for key in parameters if key not in fields]

@@ -33,7 +33,7 @@ from glassnet.network import Network
 from glassnet.optimisers import OPTIMISERS
 from glassnet.storage import write_bytes, write_document
 from glassnet.training import Callback, History, Trainer, pretrain
-from glassnet.training.trainer import default_batch_size
+from glassnet.training.preparation import default_batch_size
 
 CONFIG, HISTORY, RESULTS, FIGURES = "config.json", "history.jsonl", "results.json", "figures"
 

@@ -64,7 +64,7 @@ class Schedule(ABC):
         """Hear the epoch's error, the validation loss or else the training loss."""
 
 
-SCHEDULES: Registry[Schedule] = Registry("schedule")
+SCHEDULES: Registry[Schedule] = Registry("schedule", Schedule)
 
 
 @SCHEDULES.register()

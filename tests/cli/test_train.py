@@ -11,6 +11,7 @@ from pyarrow import csv, parquet
 
 import glassnet
 from glassnet.cli import main
+from glassnet.cli.common import print_json
 from glassnet.messages import use_language
 from glassnet.network import parameter_values
 
@@ -266,14 +267,16 @@ def test_json(run, source, words, metric, figure):
     assert (figure in done) if figure else not any(key.startswith("test_") for key in done)
 
 
-def test_json_has_no_nan(run):
-    """R² of a single row is not a number; JSON has null for it."""
+def test_json_has_no_nan(run, capsys):
+    """Neither where a validation or test set of a single row has no spread, nor where a figure is not finite."""
     lines = "\n".join(f"{n},{n * 0.37}" for n in range(12))
     Path("small.csv").write_text(f"x,target\n{lines}\n", encoding="utf-8")
     result = run("train", "small.csv", "--epochs", "2", "--json")
-    epochs = [event for event in json_lines(result.out) if event["event"] == "epoch"]
     assert result.code == 0
-    assert epochs[0]["val_r2"] is None
+    assert json_lines(result.out)[-1]["event"] == "done"
+    json_lines(Path("runs/small/history.jsonl").read_text(encoding="utf-8"))
+    print_json({"loss": float("nan"), "list": [float("inf"), 1.5], "deep": {"a": -float("inf")}})
+    assert json_lines(capsys.readouterr().out) == [{"loss": None, "list": [None, 1.5], "deep": {"a": None}}]
 
 
 def test_chinese(run):
@@ -331,6 +334,21 @@ def test_default_name_of_a_run(run, source, name):
         result = run("train", source, *QUICK, *(["--target", "price"] if source.endswith(".csv") else []))
         assert result.code == 0, result.err
     assert {path.name for path in Path("runs").iterdir()} == {name, f"{name}-2", f"{name}-3"}
+
+
+def test_two_runs_at_once_do_not_meet(run, monkeypatch):
+    """The name is taken when a run begins, not when it is saved."""
+    from glassnet import runs
+
+    real, taken = runs.load_source, []
+
+    def look(*words, **options):
+        taken.append(runs.free_folder(Path("runs"), "iris"))
+        return real(*words, **options)
+
+    monkeypatch.setattr("glassnet.runs.load_source", look)
+    assert run("train", "iris", *QUICK).code == 0
+    assert taken == [Path("runs/iris-2")]
 
 
 @pytest.mark.parametrize("name", ["a$b$c", "数据", "x_{y}^2 \\frac"])
@@ -630,7 +648,7 @@ def test_early_stopping_by_the_metric(run):
 def test_divergence(run):
     result = run("train", "diabetes", "--optimizer", "sgd", "--lr", "1e30", "--out", "here")
     assert result.code == 1
-    assert "the training loss became" in result.err
+    assert "diverged in epoch 1" in result.err
     assert "a lower learning rate than 1e+30" in result.err
     assert "Traceback" not in result.err
     assert not Path("here").exists()

@@ -15,7 +15,6 @@ from glassnet.messages import say
 if TYPE_CHECKING:
     from glassnet.inspection import GradientCheck
     from glassnet.network import Network
-    from glassnet.regularisers import Regularisation
 
 NAME = "check"
 
@@ -63,7 +62,7 @@ def command(
     if (run is None) == (sizes is None):
         raise ConfigError(say("give a RUN (and a SOURCE), or --sizes"))
     if run is not None:
-        network, used_loss, x, y, rules = _of_run(run, source, rows)
+        network, used_loss, x, y, rules = common.batch_of_run(run, source, rows)
     else:
         assert sizes is not None
         network, used_loss, x, y = _random(common.numbers(sizes, "--sizes"), activation, loss, dropout, rows, seed)
@@ -81,25 +80,6 @@ def command(
     )
     _show(report, as_json)
     return 0 if report.passed else WRONG
-
-
-def _of_run(run: Path, source: str | None, rows: int) -> tuple[Network, Any, Any, Any, Regularisation]:
-    """The run's network, loss and regularisation, and a batch of the source."""
-    from glassnet.config import RunConfig, read_config
-    from glassnet.model import load
-    from glassnet.regularisers import Regularisation
-    from glassnet.runs import CONFIG
-
-    model, rules = load(run), Regularisation()
-    if (run / CONFIG).exists():  # else a model without a run
-        config = RunConfig.make(**read_config(run / CONFIG))
-        training = config.training
-        rules = Regularisation(l1=training.l1, l2=training.l2, biases=training.regularise_biases)
-        source = source or config.data.source
-    if source is None:
-        raise ConfigError(say("give a SOURCE: {run} does not say which data it was trained on", run=run))
-    examples = model.examples(source)
-    return model.network, model.loss, examples.x[:rows], examples.y[:rows], rules
 
 
 def _random(

@@ -15,7 +15,12 @@ from glassnet.errors import ConfigError
 from glassnet.messages import say
 
 if TYPE_CHECKING:
+    import numpy as np
     from rich.console import Console
+
+    from glassnet.losses import Loss
+    from glassnet.network import Network
+    from glassnet.regularisers import Regularisation
 
 
 def _not_empty(given: Any) -> Any:
@@ -117,6 +122,27 @@ def share_or_path(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
+
+
+def batch_of_run(
+    run: Path, source: str | None, rows: int | None = None
+) -> tuple[Network, Loss, np.ndarray, np.ndarray, Regularisation]:
+    """A run's network and loss, the first rows of the source (all if None; else of its own data), and its penalties."""
+    from glassnet.config import RunConfig, read_config
+    from glassnet.model import load
+    from glassnet.regularisers import Regularisation
+    from glassnet.runs import CONFIG
+
+    model, rules = load(run), Regularisation()
+    if (run / CONFIG).exists():  # else a model without a run
+        config = RunConfig.make(**read_config(run / CONFIG))
+        training = config.training
+        rules = Regularisation(l1=training.l1, l2=training.l2, biases=training.regularise_biases)
+        source = source or config.data.source
+    if source is None:
+        raise ConfigError(say("give a SOURCE: {run} does not say which data it was trained on", run=run))
+    examples = model.examples(source)
+    return model.network, model.loss, examples.x[:rows], examples.y[:rows], rules
 
 
 def print_figures(figures: dict[str, Any]) -> None:

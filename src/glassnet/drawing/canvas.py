@@ -46,7 +46,7 @@ def themed(dark: bool) -> Iterator[Theme]:
     """The theme in which figures are made while this lasts."""
     theme = DARK if dark else LIGHT
     colours = {f"{part}.facecolor": theme.paper for part in ("figure", "axes", "savefig")}
-    colours |= {key: theme.ink for key in ("text.color", "axes.labelcolor", "xtick.color", "ytick.color")}
+    colours |= dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), theme.ink)
     with require("matplotlib", extra="plot").rc_context(
         {**colours, "axes.edgecolor": theme.faint, "legend.frameon": False, **_fonts()}
     ):
@@ -87,10 +87,22 @@ def say(text: str, /, **values: object) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number in at most ``digits`` figures, short: 0.123, −1.2e−5."""
-    mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
-    text = f"{mantissa}e{int(exponent)}" if exponent else mantissa
+    """A number in at most ``digits`` figures: 0.123, −1.2e−5."""
+    value += 0.0  # −0 to 0
+    text = f"{value:.{digits}g}"
+    if 0 < abs(value) < 1e-3:
+        text = f"{value:.{digits - 1}e}"
+    mantissa, _, exponent = text.partition("e")
+    if exponent:
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        text = f"{mantissa}e{int(exponent)}"
     return text.replace("-", "−")
+
+
+def short(value: float) -> str:
+    """A number in as many of three figures as fit into a unit's circle."""
+    texts = [number(value, digits) for digits in (3, 2, 1)]
+    return next((text for text in texts if len(text) <= 7), texts[-1])
 
 
 def shape(*sizes: int) -> str:
@@ -146,16 +158,18 @@ def sheet(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
+ENDINGS = (".png", ".svg", ".pdf")
+
+
 def check_file(path: str | Path) -> Path:
     """``path``, if its ending is one that can be drawn, or ConfigError."""
     path = Path(path)
-    known = require("matplotlib.backend_bases", extra="plot").FigureCanvasBase.get_supported_filetypes()
-    if path.suffix.lower().removeprefix(".") not in known:
+    if path.suffix.lower() not in ENDINGS:
         text = messages.say(
             "cannot draw a file with the ending {ending!r}: {path}; use one of {known}",
             ending=path.suffix,
             path=path,
-            known=", ".join(f".{ending}" for ending in sorted(known)),
+            known=", ".join(ENDINGS),
         )
         raise ConfigError(text)
     return path
@@ -177,8 +191,8 @@ def save(figure: Figure, path: Path) -> Path:
 # Layers of units
 
 ROOM = 10  # units of a layer that can be shown
-RADIUS = 0.23  # of a unit; this and the next in inches
-PITCH = 0.62  # from unit to unit
+RADIUS = 0.24  # of a unit; this and the next in inches
+PITCH = 0.63  # from unit to unit
 
 
 @dataclass(frozen=True)
@@ -249,7 +263,9 @@ def draw_unit_circle(
         axes.text(x, y, text, ha="center", va="center", fontsize=6.5 + 2.5 * (size - 1), color=ink)
 
 
-def draw_box(axes: Axes, x: float, y: float, width: float, height: float, text: str, theme: Theme, **looks: Any) -> None:
+def draw_box(
+    axes: Axes, x: float, y: float, width: float, height: float, text: str, theme: Theme, **looks: Any
+) -> None:
     """A box around a text."""
     patches = require("matplotlib.patches", extra="plot")
     looks = {"facecolor": theme.paper, "edgecolor": theme.ink, "linewidth": 0.9, "boxstyle": "square,pad=0", **looks}

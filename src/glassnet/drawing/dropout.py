@@ -10,14 +10,14 @@ import numpy as np
 from glassnet.arrays import namespace, to_numpy
 from glassnet.drawing import canvas
 from glassnet.drawing.canvas import Axes, Figure, Fold, Theme
-from glassnet.drawing.sample import dense_layers
+from glassnet.drawing.sample import check_kinds
 from glassnet.errors import ConfigError
 from glassnet.layers import Dropout
 from glassnet.messages import say
 from glassnet.network import Network
 
 GAP = 1.5  # from layer to layer, in inches
-MARGIN, HEAD, FOOT = 0.65, 1.5, 0.6  # of a panel
+MARGIN, HEAD, FOOT = 0.7, 1.5, 0.8  # of a panel
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Thinned:
         Where in training the sample stands, both from 0; they and the network's seed decide the masks.
     keep : tuple of float
         p of layers 0 to L; 1 where there is no dropout.
+    variant : str
+        "inverted" (ã = m ⊙ a / p) or "plain" (ã = m ⊙ a): that of the network's dropout.
     masks : tuple of ndarray of bool (n[l],)
         m of layers 0 to L: True where the unit stays.
     folds : tuple of Fold
@@ -39,16 +41,19 @@ class Thinned:
     epoch: int
     position: int
     keep: tuple[float, ...]
+    variant: str
     masks: tuple[np.ndarray, ...]
     folds: tuple[Fold, ...]
 
 
 def thinned(network: Network, *, epoch: int = 0, position: int = 0) -> Thinned:
     """What :func:`draw_dropout` shows."""
-    dense_layers(network)
+    check_kinds(network)
     for name, value in (("epoch", epoch), ("position", position)):
         if not 0 <= value < 2**32:
-            raise ConfigError(say("{name} must be a whole number from 0 to 2**32 - 1, not {value}", name=name, value=value))
+            raise ConfigError(
+                say("{name} must be a whole number from 0 to 2**32 - 1, not {value}", name=name, value=value)
+            )
     drops = {layer.number: layer for layer in network.layers if isinstance(layer, Dropout)}
     if not drops:
         raise ConfigError(
@@ -63,12 +68,11 @@ def thinned(network: Network, *, epoch: int = 0, position: int = 0) -> Thinned:
         masks[l] = to_numpy(kept)[0] > 0
     folds = tuple(canvas.fold(-np.arange(size)) for size in network.sizes)  # the first units: no others tell more
     keep = tuple(drops[l].keep if l in drops else 1.0 for l in range(len(network.sizes)))
-    return Thinned(epoch, position, keep, tuple(masks), folds)
+    variant = next(iter(drops.values())).variant
+    return Thinned(epoch, position, keep, variant, tuple(masks), folds)
 
 
-def draw_dropout(
-    network: Network, path: str | Path, *, epoch: int = 0, position: int = 0, dark: bool = False
-) -> Path:
+def draw_dropout(network: Network, path: str | Path, *, epoch: int = 0, position: int = 0, dark: bool = False) -> Path:
     """Draw the whole network beside the thinned one that one sample trained.
 
     Parameters
@@ -104,7 +108,11 @@ def paint(data: Thinned, theme: Theme) -> Figure:
     whole = [np.ones_like(mask) for mask in data.masks]
     _network(axes, data, whole, (0.0, 0.0 if beside else height, height), canvas.say("whole network"), theme)
     title = canvas.say("thinned: epoch {epoch}, position {position}", epoch=data.epoch, position=data.position)
-    _network(axes, data, list(data.masks), (width if beside else 0.0, 0.0, height), title, theme, thin=True)
+    left = width if beside else 0.0
+    _network(axes, data, list(data.masks), (left, 0.0, height), title, theme, thin=True)
+    scaled = "/ p^l" if data.variant == "inverted" else ""
+    formula = rf"$\tilde{{a}}^l = m^l \odot a^l {scaled}$"
+    axes.text(left + MARGIN - 0.35, 0.3, formula, fontsize=10, va="center", color=theme.faint)
     return figure
 
 

@@ -12,7 +12,7 @@ from glassnet.arrays import to_numpy
 from glassnet.backprop import backward_pass, forward_pass
 from glassnet.drawing import canvas
 from glassnet.drawing.canvas import Axes, Figure, Theme
-from glassnet.drawing.sample import dense_layers
+from glassnet.drawing.sample import check_kinds, has_dropout
 from glassnet.errors import ConfigError, require
 from glassnet.losses import Loss
 from glassnet.messages import say
@@ -27,15 +27,15 @@ class LayerGradients:
     ----------
     number : int
         l, from 1.
-    grad_W : ndarray (M, K)
+    weight_gradient : ndarray (M, K)
         ∂C/∂W.
-    grad_b : ndarray (M,) or None
+    bias_gradient : ndarray (M,) or None
         ∂C/∂b; None: the layer has no biases.
     """
 
     number: int
-    grad_W: np.ndarray
-    grad_b: np.ndarray | None
+    weight_gradient: np.ndarray
+    bias_gradient: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,19 @@ class Gradients:
         C, the mean over the batch.
     layers : tuple of LayerGradients
         Layers 1 to L.
+    leaves_out_dropout : bool
+        Whether the network has dropout, which is off here.
     """
 
     rows: int
     value: float
     layers: tuple[LayerGradients, ...]
+    leaves_out_dropout: bool
 
 
 def gradients(network: Network, loss: Loss | str, x: Any, y: Any) -> Gradients:
     """What :func:`draw_gradients` shows."""
-    dense_layers(network)
+    check_kinds(network)
     x, y, _, loss = network.checked_batch(x, y, None, loss)
     if len(x) == 0:
         raise ConfigError(say("there are no rows: gradients need a batch of at least one"))
@@ -70,12 +73,10 @@ def gradients(network: Network, loss: Loss | str, x: Any, y: Any) -> Gradients:
         if layer.params:
             params = {name: to_numpy(gradient) for name, gradient in own.params.items()}
             layers.append(LayerGradients(layer.number, params["W"], params.get("b")))
-    return Gradients(len(x), float(loss.value(output, y)), tuple(layers))
+    return Gradients(len(x), float(loss.value(output, y)), tuple(layers), has_dropout(network))
 
 
-def draw_gradients(
-    network: Network, loss: Loss | str, x: Any, y: Any, path: str | Path, *, dark: bool = False
-) -> Path:
+def draw_gradients(network: Network, loss: Loss | str, x: Any, y: Any, path: str | Path, *, dark: bool = False) -> Path:
     """Draw the gradients of a batch's mean loss, without dropout: a map of ∂C/∂W and bars of ∂C/∂b for each layer.
 
     Parameters
@@ -110,6 +111,8 @@ def paint(data: Gradients, theme: Theme) -> Figure:
     title = canvas.say(
         "gradients of a batch of {rows}: C = {value}", rows=data.rows, value=canvas.number(data.value, 4)
     )
+    if data.leaves_out_dropout:
+        title += canvas.say(", without dropout")
     figure.suptitle(title, fontsize=12, fontweight="bold")
     panels = figure.subplots(depth, 2, width_ratios=(3, 1), squeeze=False)
     for layer, (left, right) in zip(data.layers, panels, strict=True):
@@ -119,12 +122,17 @@ def paint(data: Gradients, theme: Theme) -> Figure:
 
 
 def _weights(figure: Figure, axes: Axes, layer: LayerGradients, theme: Theme) -> None:
-    mapping = canvas.scale(theme, canvas.largest([layer.grad_W]))
-    axes.imshow(layer.grad_W, cmap=mapping.cmap, norm=mapping.norm, aspect="auto")
+    mapping = canvas.scale(theme, canvas.largest([layer.weight_gradient]))
+    (M, K), blocks = layer.weight_gradient.shape, strongest(layer.weight_gradient, DOTS)
+    extent = (-0.5, K - 0.5, M - 0.5, -0.5)
+    axes.imshow(blocks, cmap=mapping.cmap, norm=mapping.norm, aspect="auto", extent=extent, interpolation="nearest")
     bar = figure.colorbar(mapping, ax=axes, pad=0.02)
     bar.ax.tick_params(labelsize=7)
     l = layer.number
-    axes.set_title(f"$\\partial C / \\partial W^{{{l}}}$   {canvas.shape(*layer.grad_W.shape)}", fontsize=10)
+    title = f"$\\partial C / \\partial W^{{{l}}}$   {canvas.shape(M, K)}"
+    if blocks.shape != (M, K):
+        title += "   " + canvas.say("(each dot: the largest of several)")
+    axes.set_title(title, fontsize=10)
     axes.set_xlabel(canvas.say("unit of layer {layer}", layer=l - 1), fontsize=8)
     axes.set_ylabel(canvas.say("unit of layer {layer}", layer=l), fontsize=8)
     _whole_ticks(axes.xaxis)
@@ -132,20 +140,35 @@ def _weights(figure: Figure, axes: Axes, layer: LayerGradients, theme: Theme) ->
     axes.tick_params(labelsize=7)
 
 
+DOTS = (120, 480)  # rows and columns that a map can show
+
+
+def strongest(matrix: np.ndarray, most: tuple[int, int]) -> np.ndarray:
+    """A matrix of at most so many rows and columns: of each block of entries the one with the largest |value|."""
+    (M, K), (rows, columns) = matrix.shape, most
+    height, width = -(-M // rows), -(-K // columns)
+    padded = np.pad(matrix, ((0, -M % height), (0, -K % width)))
+    down, across = padded.shape[0] // height, padded.shape[1] // width
+    blocks = padded.reshape(down, height, across, width).swapaxes(1, 2)
+    entries = blocks.reshape(down, across, height * width)
+    where = np.abs(entries).argmax(axis=2)
+    return np.asarray(np.take_along_axis(entries, where[:, :, None], axis=2)[:, :, 0])
+
+
 def _biases(axes: Axes, layer: LayerGradients, theme: Theme) -> None:
-    l, units = layer.number, len(layer.grad_W)
+    l, units = layer.number, len(layer.weight_gradient)
     axes.set_title(f"$\\partial C / \\partial b^{{{l}}}$   {canvas.shape(units)}", fontsize=10)
     axes.set_ylim(units - 0.5, -0.5)  # as the map beside it
     axes.spines[["top", "right"]].set_visible(False)
     _whole_ticks(axes.yaxis)
     axes.tick_params(labelsize=7)
-    if layer.grad_b is None:
+    if layer.bias_gradient is None:
         axes.set_xticks([])
         axes.text(0.5, 0.5, canvas.say("no biases"), transform=axes.transAxes, ha="center", va="center", fontsize=9)
         return
-    colours = [theme.positive if value > 0 else theme.negative for value in layer.grad_b]
-    axes.barh(range(units), layer.grad_b, color=colours, height=0.8)
-    limit = 1.08 * canvas.largest([layer.grad_b])
+    colours = [theme.positive if value > 0 else theme.negative for value in layer.bias_gradient]
+    axes.barh(range(units), layer.bias_gradient, color=colours, height=0.8)
+    limit = 1.08 * canvas.largest([layer.bias_gradient])
     axes.set_xlim(-limit, limit)
     axes.axvline(0, color=theme.faint, linewidth=0.7)
     axes.locator_params(axis="x", nbins=4)

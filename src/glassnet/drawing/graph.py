@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from glassnet.drawing import canvas
 from glassnet.drawing.canvas import Axes, Figure, Theme
-from glassnet.drawing.sample import dense_layers
+from glassnet.drawing.sample import check_kinds
 from glassnet.errors import ConfigError, require
 from glassnet.layers import Dense, Dropout
 from glassnet.losses import Loss
@@ -67,8 +67,9 @@ class Edge:
 
 @dataclass(frozen=True)
 class Graph:
-    """The computational graph of a batch in training."""
+    """The computational graph of a batch of so many rows in training."""
 
+    rows: int
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
 
@@ -112,7 +113,7 @@ class _Chain:
 
 def computational_graph(network: Network, loss: Loss | str, *, rows: int) -> Graph:
     """What :func:`draw_graph` shows: the graph of a batch of ``rows`` in training, dropout masks included."""
-    dense_layers(network)
+    check_kinds(network)
     loss = make_loss(loss)
     if rows < 1:
         raise ConfigError(say("a batch has at least one row, not {rows}", rows=rows))
@@ -136,7 +137,7 @@ def computational_graph(network: Network, loss: Loss | str, *, rows: int) -> Gra
     chain.operation("loss", _wrapped(loss.name), below)
     chain.beside("y", "tensor", "$y$", (rows, sizes[-1]), None)
     chain.tensor("C", "$C$", (), "1")
-    return Graph(tuple(chain.nodes), tuple(chain.edges))
+    return Graph(rows, tuple(chain.nodes), tuple(chain.edges))
 
 
 def _dense(chain: _Chain, layer: Dense, rows: int, below: str | None, row: int) -> None:
@@ -145,9 +146,7 @@ def _dense(chain: _Chain, layer: Dense, rows: int, below: str | None, row: int) 
     shape = (rows, layer.n_out)
     delta = f"\\delta^{{{l}}}"
     chain.operation(f"product{l}", "$W a$", below, row)
-    chain.beside(
-        f"W{l}", "parameter", f"$W^{{{l}}}$", (layer.n_out, layer.n_in), f"\\partial C / \\partial W^{{{l}}}"
-    )
+    chain.beside(f"W{l}", "parameter", f"$W^{{{l}}}$", (layer.n_out, layer.n_in), f"\\partial C / \\partial W^{{{l}}}")
     if "b" in layer.params:
         chain.operation(f"sum{l}", "$+\\; b$", delta)
         chain.beside(f"b{l}", "parameter", f"$b^{{{l}}}$", (layer.n_out,), f"\\partial C / \\partial b^{{{l}}}")
@@ -157,16 +156,15 @@ def _dense(chain: _Chain, layer: Dense, rows: int, below: str | None, row: int) 
 
 
 def _masked_label(layer: Dropout) -> str:
-    return "$\\odot\\; m / p$" if layer.variant == "inverted" else "$\\odot\\; m$"
+    factor = "m / p" if layer.variant == "inverted" else "m"
+    return f"$\\odot\\; {factor}$\n$p$ = {canvas.number(layer.keep)}"
 
 
 def _wrapped(name: str) -> str:
-    return textwrap.fill(name.replace("_", " "), 13)
+    return textwrap.fill(name.replace("_", " "), 11)
 
 
-def draw_graph(
-    network: Network, loss: Loss | str, path: str | Path, *, rows: int, dark: bool = False
-) -> Path:
+def draw_graph(network: Network, loss: Loss | str, path: str | Path, *, rows: int, dark: bool = False) -> Path:
     """Draw the computational graph of a batch in training: forward edges solid, backward edges dashed.
 
     Parameters
@@ -193,9 +191,13 @@ def draw_graph(
         return canvas.save(paint(graph, theme), path)
 
 
-STEP, ROW, BELOW = 1.5, 2.15, 0.95  # from column to column, from row to row, and from an operation down to its other input
+STEP, ROW, BELOW = (
+    1.5,
+    2.15,
+    0.95,
+)  # from column to column, from row to row, and from an operation down to its other input
 BOX = (0.9, 0.5)
-MARGIN, HEAD = 0.75, 1.25
+MARGIN, HEAD = 0.9, 1.25
 APART = 0.065  # between an edge and the middle of the pair that goes forward and back
 
 
@@ -205,7 +207,8 @@ def paint(graph: Graph, theme: Theme) -> Figure:
     columns = 1 + max(node.column for node in graph.nodes)
     width, height = 2 * MARGIN + STEP * (columns - 1), HEAD + ROW * (rows - 1) + BELOW + 0.65
     figure, axes = canvas.sheet(width, height)
-    axes.text(MARGIN - 0.45, height - 0.35, canvas.say("computational graph"), fontsize=12, fontweight="bold", va="center")
+    title = canvas.say("computational graph of a batch of {rows} in training", rows=graph.rows)
+    axes.text(MARGIN - 0.45, height - 0.35, title, fontsize=12, fontweight="bold", va="center")
     _legend(axes, height - 0.68, theme)
     places = {}
     for node in graph.nodes:
@@ -231,7 +234,10 @@ def _legend(axes: Axes, y: float, theme: Theme) -> None:
         ends = [(x + 0.45, y), (x, y)] if back else [(x, y), (x + 0.45, y)]
         _arrow(axes, ends, back, theme)
         axes.text(x + 0.55, y, text, fontsize=8, va="center")
-        x += 2.1
+        x += 2.4
+    looks = {"edgecolor": theme.negative, "linewidth": 1.6}
+    canvas.draw_box(axes, x + 0.15, y, 0.3, 0.18, "", theme, **looks)
+    axes.text(x + 0.4, y, canvas.say("parameters"), fontsize=8, va="center")
 
 
 def _box(axes: Axes, node: Node, x: float, y: float, theme: Theme) -> None:
@@ -270,7 +276,9 @@ def _onward(axes: Axes, ends: Ends, back: str | None, theme: Theme) -> None:
         return
     _arrow(axes, [(x0, y + APART), (x1, y + APART)], False, theme)
     _arrow(axes, [(x1, y - APART), (x0, y - APART)], True, theme)
-    axes.text((x0 + x1) / 2, y - APART - 0.17, f"${back}$", ha="center", va="center", fontsize=7.5, color=theme.positive)
+    axes.text(
+        (x0 + x1) / 2, y - APART - 0.17, f"${back}$", ha="center", va="center", fontsize=7.5, color=theme.positive
+    )
 
 
 def _upward(axes: Axes, ends: Ends, back: str | None, theme: Theme) -> None:
@@ -311,4 +319,5 @@ def _next_row(axes: Axes, ends: Ends, back: str | None, theme: Theme) -> None:
         (x1, y1 - far),
     ]
     _arrow(axes, backward[::-1], True, theme)
-    axes.text(left + 0.5, between + far + 0.17, f"${back}$", ha="center", va="center", fontsize=7.5, color=theme.positive)
+    middle = (left + right) / 2
+    axes.text(middle, between + far + 0.17, f"${back}$", ha="center", va="center", fontsize=7.5, color=theme.positive)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from glassnet.losses import Loss
 from glassnet.network import Network
 
 GAP = 1.75  # from layer to layer, in inches
-LEFT, RIGHT, HEAD, FOOT = 0.7, 1.15, 1.25, 0.95  # a panel's margins
+LEFT, RIGHT, HEAD, FOOT = 0.75, 1.15, 1.25, 1.1  # a panel's margins
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Passes:
 
     def backward_edges(self, l: int) -> np.ndarray:
         """∂C/∂W between the shown units of layers l − 1 and l, (units of l, units of l − 1)."""
-        return self.sample.layer(l).grad_W[np.ix_(self.folds[l].units, self.folds[l - 1].units)]
+        return self.sample.layer(l).weight_gradient[np.ix_(self.folds[l].units, self.folds[l - 1].units)]
 
 
 def passes(network: Network, loss: Loss | str, x: Any, y: Any, *, row: int = 0) -> Passes:
@@ -100,6 +100,8 @@ def paint(data: Passes, theme: Theme) -> Figure:
     total = (2 * width, height) if beside else (width, 2 * height)
     figure, axes = canvas.sheet(total[0], total[1] + 0.45)
     title = canvas.say("sample {row}: C = {value}", row=data.sample.row, value=canvas.number(data.sample.value, 4))
+    if data.sample.leaves_out_dropout:
+        title += canvas.say(", without dropout")
     axes.text(LEFT - 0.4, total[1] + 0.2, title, fontsize=12, fontweight="bold", va="center")
     _forward(figure, axes, data, theme, 0.0, 0.0 if beside else height, height)
     _backward(figure, axes, data, theme, width if beside else 0.0, 0.0, height)
@@ -118,7 +120,7 @@ def _forward(figure: Figure, axes: Axes, data: Passes, theme: Theme, left: float
         zs = None if l == 0 else sample.layers[l - 1].z
         _units(axes, units, places[0][l], heights, values[l], mapping, theme, zs)
     _outputs(axes, data, places, theme)
-    _heads(axes, data, places[0], bottom + height, lambda l: f"$z^{{{l}}},\\ a^{{{l}}}$" if l else "$x = a^{0}$")
+    _heads(axes, data, places[0], bottom + height, ("$x = a^{0}$", "$z^{LAYER},\\ a^{LAYER}$", "$W^{LAYER}$"), theme)
     title = canvas.say("forward pass →")
     note = canvas.say("edges: the weight's sign, the wider the larger |W·a|")
     _frame(figure, axes, mapping, title, note, "$a$", (left, bottom, height), theme)
@@ -138,7 +140,8 @@ def _backward(
     for layer in layers:
         l = layer.number
         _units(axes, data.folds[l], places[0][l], places[1][l], layer.delta, mapping, theme)
-    _heads(axes, data, places[0], bottom + height, lambda l: f"$\\delta^{{{l}}}$" if l else "$a^{0}$")
+    symbols = ("$a^{0}$", r"$\delta^{LAYER}$", r"$\partial C / \partial W^{LAYER}$")
+    _heads(axes, data, places[0], bottom + height, symbols, theme)
     title = canvas.say("← backward pass")
     note = canvas.say("edges: ∂C/∂W; the sample's own δ, N times that of a batch of N; ∂C/∂b = δ")
     _frame(figure, axes, mapping, title, note, r"$\delta$", (left, bottom, height), theme)
@@ -157,11 +160,7 @@ def _edges(axes: Axes, places: Places, l: int, signs: np.ndarray, values: np.nda
     """From the shown units of layer l − 1 to those of layer l."""
     xs, heights = places
     above, below = signs.shape
-    ends = [
-        ((xs[l - 1], heights[l - 1][k]), (xs[l], heights[l][j]))
-        for j in range(above)
-        for k in range(below)
-    ]
+    ends = [((xs[l - 1], heights[l - 1][k]), (xs[l], heights[l][j])) for j in range(above) for k in range(below)]
     colours = [theme.positive if sign > 0 else theme.negative for sign in signs.ravel()]
     canvas.draw_lines(axes, np.array(ends), colours, np.abs(values.ravel()) / canvas.largest([values]))
 
@@ -179,7 +178,7 @@ def _units(
     """A column of units with their values, each with its number (and z) above it."""
     for unit, y in zip(fold.units, heights, strict=False):
         fill = theme.paper if values is None else mapping.to_rgba(values[unit])
-        text = "" if values is None else canvas.number(values[unit])
+        text = "" if values is None else canvas.short(values[unit])
         canvas.draw_unit_circle(axes, x, y, fill=fill, edge=theme.faint, text=text)
         label = f"{unit}" if zs is None else f"{unit}:  z {canvas.number(zs[unit])}"
         canvas.draw_label(axes, x, y + canvas.RADIUS + 0.08, label, theme)
@@ -198,11 +197,18 @@ def _outputs(axes: Axes, data: Passes, places: Places, theme: Theme) -> None:
         axes.text(x, y + shift, f"$y$ {canvas.number(sample.target[unit])}", fontsize=7, va="center")
 
 
-def _heads(axes: Axes, data: Passes, xs: Sequence[float], top: float, symbol: Callable[[int], str]) -> None:
-    """Above each column what it shows, how many units it has and their activation."""
+def _heads(
+    axes: Axes, data: Passes, xs: Sequence[float], top: float, symbols: tuple[str, str, str], theme: Theme
+) -> None:
+    """Above each column what it shows, how many units it has and their activation; between them the edges' symbol."""
+    first, units_symbol, edges_symbol = symbols
     for l, x in enumerate(xs):
         layer = data.sample.layers[l - 1] if l else None
-        axes.text(x, top - 0.62, symbol(l), ha="center", va="center", fontsize=12)
+        symbol = units_symbol.replace("LAYER", str(l)) if l else first
+        axes.text(x, top - 0.62, symbol, ha="center", va="center", fontsize=12)
+        if l:
+            symbol = edges_symbol.replace("LAYER", str(l))
+            axes.text(x - GAP / 2, top - 0.62, symbol, ha="center", va="center", fontsize=9, color=theme.faint)
         units = len(data.sample.x) if layer is None else len(layer.z)
         about = f"{units:,}" if layer is None else f"{units:,} {layer.activation.name.replace('_', ' ')}"
         axes.text(x, top - 0.87, about, ha="center", va="center", fontsize=7.5)
@@ -221,5 +227,5 @@ def _frame(
     """A panel's title, note and colour bar."""
     left, bottom, height = place
     axes.text(left + LEFT - 0.4, bottom + height - 0.25, title, fontsize=11, va="center")
-    axes.text(left + LEFT - 0.4, bottom + 0.58, note, fontsize=7.5, va="center", color=theme.faint)
-    canvas.scale_bar(figure, mapping, left + LEFT - 0.3, bottom + 0.25, 1.6, label)
+    axes.text(left + LEFT - 0.4, bottom + 0.72, note, fontsize=7.5, va="center", color=theme.faint)
+    canvas.scale_bar(figure, mapping, left + LEFT - 0.3, bottom + 0.36, 1.6, label)

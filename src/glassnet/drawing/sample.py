@@ -1,7 +1,7 @@
 """One sample's way through a network and back: what the pictures show, exactly as back-propagation computes it.
 
 Shapes: M units in a layer, K units in the layer below.
-    a_in (K,)    W, grad_W (M, K)    b, z, a, grad_a, delta (M,)
+    a_in (K,)    W, weight_gradient (M, K)    b, z, a, grad_a, delta (M,)
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class LayerPass:
     z, a : ndarray (M,)
     grad_a, delta : ndarray (M,)
         ∂C/∂a and δ = ∂C/∂z of the sample's own C.
-    grad_W : ndarray (M, K)
+    weight_gradient : ndarray (M, K)
         ∂C/∂W of the sample's own C; its ∂C/∂b is ``delta``.
     keep : float
         What a is multiplied by before the layer above reads it: p for dropout of the variant "plain", else 1.
@@ -51,7 +51,7 @@ class LayerPass:
     a: np.ndarray
     grad_a: np.ndarray
     delta: np.ndarray
-    grad_W: np.ndarray
+    weight_gradient: np.ndarray
     keep: float
 
 
@@ -71,6 +71,8 @@ class Sample:
         The sample's own C.
     prediction, target : ndarray (n[L],)
         The output behind the loss's link (p for logits), and y.
+    leaves_out_dropout : bool
+        Whether the network has dropout, which is off here.
     """
 
     row: int
@@ -80,6 +82,7 @@ class Sample:
     value: float
     prediction: np.ndarray
     target: np.ndarray
+    leaves_out_dropout: bool
 
     def layer(self, number: int) -> LayerPass:
         """Layer l, from 1; ConfigError if there is none."""
@@ -101,7 +104,7 @@ def follow(network: Network, loss: Loss | str, x: Any, y: Any, row: int = 0) -> 
     ConfigError
         If there is no such row, or the network has other layers than dense ones and dropout.
     """
-    dense_layers(network)
+    check_kinds(network)
     x, y, _, loss = network.checked_batch(x, y, None, loss)
     check_row(row, len(x))
     x, y = x[row : row + 1], y[row : row + 1]
@@ -126,7 +129,7 @@ def follow(network: Network, loss: Loss | str, x: Any, y: Any, row: int = 0) -> 
             a=to_numpy(layer.activation(z))[0],
             grad_a=to_numpy(grad_a)[0],
             delta=to_numpy(own.delta)[0],
-            grad_W=to_numpy(own.params["W"]),
+            weight_gradient=to_numpy(own.params["W"]),
             keep=keep,
         )
         layers.insert(0, look)
@@ -139,6 +142,7 @@ def follow(network: Network, loss: Loss | str, x: Any, y: Any, row: int = 0) -> 
         value=float(loss.value(output, y)),
         prediction=to_numpy(loss.link(output))[0],
         target=to_numpy(_rows(y, output))[0],
+        leaves_out_dropout=has_dropout(network),
     )
 
 
@@ -153,9 +157,13 @@ def check_row(row: int, rows: int) -> None:
         raise ConfigError(say("there is no row {row}: the rows are 0 to {last}", row=row, last=rows - 1))
 
 
-def dense_layers(network: Network) -> list[Dense]:
-    """Layers 1 to L; ConfigError if there are other layers than dense ones and dropout."""
+def has_dropout(network: Network) -> bool:
+    """Whether some layer drops units in training."""
+    return any(isinstance(layer, Dropout) for layer in network.layers)
+
+
+def check_kinds(network: Network) -> None:
+    """ConfigError if there are other layers than dense ones and dropout."""
     other = [layer for layer in network.layers if not isinstance(layer, (Dense, Dropout))]
     if other:
         raise ConfigError(say("only dense layers and dropout can be drawn, not {layer!r}", layer=other[0]))
-    return [layer for layer in network.layers if isinstance(layer, Dense)]

@@ -97,6 +97,11 @@ class UnitError:
         return self.layer == self.last
 
     @property
+    def is_difference(self) -> bool:
+        """Whether an output unit's ∂C/∂a is p − y, or a − y: so for cross-entropy and the squared error."""
+        return bool(np.isclose(self.prediction - self.target, self.grad_a, rtol=1e-5, atol=1e-7))
+
+    @property
     def total(self) -> float:
         """The sum of all products."""
         return sum(term.product for term in self.terms) + self.rest_sum
@@ -111,7 +116,10 @@ def unit_error(
     layer = sample.layer(l)
     if not 0 <= j < len(layer.z):
         text = say(
-            "there is no unit {unit} in layer {layer}: its units are 0 to {last}", unit=j, layer=l, last=len(layer.z) - 1
+            "there is no unit {unit} in layer {layer}: its units are 0 to {last}",
+            unit=j,
+            layer=l,
+            last=len(layer.z) - 1,
         )
         raise ConfigError(text)
     slope = float(layer.activation.pull_back(np.ones_like(layer.z)[None], layer.z[None])[0, j])
@@ -202,7 +210,7 @@ def draw_unit(
 
 
 WIDTH = 10.5
-UNIT_X, ABOVE_X = 2.0, 5.4  # the unit, and the units that its error comes from
+UNIT_X, ABOVE_X = 2.5, 5.5  # the unit, and the units that its error comes from
 COLUMNS = (7.1, 8.6, 10.1)  # right edges of the factors, errors and products
 LINE = 0.36  # from line to line below the products
 
@@ -215,7 +223,9 @@ def paint(data: UnitError, theme: Theme) -> Figure:
     height = bottom + canvas.PITCH * rows + 1.45
     figure, axes = canvas.sheet(WIDTH, height)
     equation = "BP.1" if data.is_output else "BP.2"
-    title = canvas.say("the error of unit {layer}.{unit} ({equation})", layer=data.layer, unit=data.unit, equation=equation)
+    title = canvas.say(
+        "the error of unit {layer}.{unit} ({equation})", layer=data.layer, unit=data.unit, equation=equation
+    )
     axes.text(0.4, height - 0.35, title, fontsize=12, fontweight="bold", va="center")
     axes.text(0.4, height - 0.78, _formula(data), fontsize=11, va="center")
     middle = bottom + canvas.PITCH * rows / 2
@@ -241,9 +251,11 @@ def _formula(data: UnitError) -> str:
     delta = f"\\delta^{{{l}}}_{{{j}}}"
     slope = f"\\sigma'(z^{{{l}}}_{{{j}}})"
     if data.slope is None:
-        return f"${delta} = \\sum_k \\; \\partial a^{{{l}}}_k / \\partial z^{{{l}}}_{{{j}}} \\cdot \\partial C / \\partial a^{{{l}}}_k$"
+        jacobian = f"\\partial a^{{{l}}}_k / \\partial z^{{{l}}}_{{{j}}}"
+        return f"${delta} = \\sum_k \\; {jacobian} \\cdot \\partial C / \\partial a^{{{l}}}_k$"
     if data.is_output:
-        return f"${delta} = \\partial C / \\partial a^{{{l}}}_{{{j}}} \\cdot {slope}$"
+        grad_a = f"({data.output} - y)" if data.is_difference else f"\\partial C / \\partial a^{{{l}}}_{{{j}}}"
+        return f"${delta} = {grad_a} \\cdot {slope}$"
     kept = "" if data.keep == 1 else "p \\, "
     return f"${delta} = {kept}(\\sum_k \\; w^{{{l + 1}}}_{{k,{j}}} \\; \\delta^{{{l + 1}}}_k) \\cdot {slope}$"
 
@@ -257,8 +269,7 @@ def _conclusion(data: UnitError) -> list[tuple[str, float]]:
     grad_a = f"\\partial C / \\partial a^{{{l}}}_{{{j}}}"
     slope = (f"$\\times\\; \\sigma'(z^{{{l}}}_{{{j}}})$", data.slope)
     if data.is_output:
-        difference = np.isclose(data.prediction - data.target, data.grad_a, rtol=1e-5, atol=1e-7)
-        label = f"${grad_a}{f' = {data.output} - y' if difference else ''}$"
+        label = f"${grad_a}{f' = {data.output} - y' if data.is_difference else ''}$"
         return [(f"${data.output}$", data.prediction), ("$y$", data.target), (label, data.grad_a), slope, delta]
     if data.keep == 1:
         return [(f"$\\Sigma \\;=\\; {grad_a}$", data.grad_a), slope, delta]
@@ -299,6 +310,8 @@ def _terms(axes: Axes, data: UnitError, heights: np.ndarray, middle: float, them
         canvas.draw_unit_circle(axes, ABOVE_X, y, fill=fill, edge=theme.faint, text=f"{term.unit}")
         for x, value in zip(COLUMNS, (term.factor, term.error, term.product), strict=True):
             axes.text(x, y, canvas.number(value, 4), ha="right", va="center", fontsize=9)
+        for x, sign in zip(COLUMNS, ("×", "="), strict=False):
+            axes.text(x + 0.25, y, sign, ha="center", va="center", fontsize=9, color=theme.faint)
     if data.rest:
         canvas.draw_more(axes, ABOVE_X, heights[-1], canvas.say("{n} more", n=f"{data.rest:,}"))
         axes.text(COLUMNS[2], heights[-1], canvas.number(data.rest_sum, 4), ha="right", va="center", fontsize=9)
@@ -308,6 +321,7 @@ def _terms(axes: Axes, data: UnitError, heights: np.ndarray, middle: float, them
 
 def _source(axes: Axes, data: UnitError, middle: float, theme: Theme) -> None:
     """The loss, from which an output unit's error comes."""
-    ends = np.array([((UNIT_X + 2 * canvas.RADIUS, middle), (ABOVE_X, middle))])
+    x, width = (COLUMNS[0] + COLUMNS[2]) / 2, COLUMNS[2] - COLUMNS[0]
+    ends = np.array([((UNIT_X + 2 * canvas.RADIUS, middle), (x - width / 2, middle))])
     canvas.draw_lines(axes, ends, [theme.positive if data.grad_a > 0 else theme.negative], np.ones(1))
-    canvas.draw_box(axes, ABOVE_X + 0.6, middle, 1.7, 0.5, f"$C$: {data.loss.replace('_', ' ')}", theme)
+    canvas.draw_box(axes, x, middle, width, 0.5, f"$C$: {data.loss.replace('_', ' ')}", theme)

@@ -58,7 +58,8 @@ class Totals:
             self.y2 = self.y2 + xp.sum(w * xp.square(y), axis=0)
 
     def __add__(self, other: Totals) -> Totals:
-        return Totals(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+        sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name != "right"}
+        return Totals(**sums, right=self.right or other.right)
 
     def metrics(self) -> dict[str, float]:
         """The mean loss, and the accuracy or R² (the mean over the outputs)."""
@@ -69,7 +70,10 @@ class Totals:
         else:
             squares, y, y2 = (np.asarray(to_numpy(v), dtype=np.float64) for v in (self.squares, self.y, self.y2))
             spread = y2 - y * y / weight if weight else y2
-            figures["r2"] = float(np.mean(1.0 - squares / np.where(spread > 0, spread, np.nan)))
+            perfect = np.where(squares > 0, 0.0, 1.0)  # of a column that is constant, as scikit-learn has it
+            figures["r2"] = float(
+                np.mean(np.where(spread > 0, 1.0 - squares / np.where(spread > 0, spread, 1), perfect))
+            )
         return figures
 
 

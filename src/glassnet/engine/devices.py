@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from glassnet.errors import ConfigError
 from glassnet.messages import say
@@ -71,19 +71,23 @@ def available_cores() -> int:
 
 
 @contextmanager
-def limited_threads(device: str, threads: int) -> Iterator[None]:
-    """Hold the library that computes on ``device`` to so many threads, within a block."""
-    if device == CPU:
-        with threadpool_limits(limits=threads):
-            yield
-    elif device == TORCH_CPU:
+def limited_threads(device: str, threads: int | None) -> Iterator[int]:
+    """Hold the library that computes on ``device`` to so many threads, within a block; None leaves it as it is.
+
+    Yields the number of threads in force.
+    """
+    if device == TORCH_CPU:
         import torch
 
         before = torch.get_num_threads()
-        torch.set_num_threads(threads)
+        torch.set_num_threads(threads or before)
         try:
-            yield
+            yield torch.get_num_threads()
         finally:
             torch.set_num_threads(before)
+    elif device == CPU:
+        with threadpool_limits(limits=threads, user_api="blas"):
+            pools = threadpool_info()
+            yield max((pool["num_threads"] for pool in pools if pool["user_api"] == "blas"), default=1)
     else:
-        yield
+        yield 1

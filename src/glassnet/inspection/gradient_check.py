@@ -126,8 +126,8 @@ def check_gradients(
     that of the loss, or a weight that passes 0 under ℓ1.
 
     The error of an entry is |numerical − back-propagated| divided by the largest gradient of its parameter, or by
-    r / tolerance where that is larger, r ≈ 10 u max(1, |C|) / ε being what central differences resolve at all: so a
-    wrong gradient is found however small it is, as long as differences can see it.
+    r / tolerance where that is larger. Here r = 10 u (|C| + Σ |a ∂C/∂a|) / ε, with u = 2.2e-16, is what rounding leaves
+    of a central difference: a smaller gradient than r cannot be told from 0 by differences, so it is not held wrong.
 
     Parameters
     ----------
@@ -166,7 +166,9 @@ def check_gradients(
     draws = replace(draws, positions=to_numpy(draws.positions)) if draws else network.draws(len(x))
     value, grads = backprop(network, loss, x, y, weight=weight, draws=draws)
     cost = _Cost(network, loss, x, y, weight, draws, rules)
-    floor = 10.0 * np.finfo(np.float64).eps * max(1.0, abs(float(value))) / epsilon / tolerance
+    a = network.forward(x, draws=draws)
+    rounding = np.finfo(np.float64).eps * (abs(float(value)) + float(np.abs(a * loss.gradient(a, y, weight)).sum()))
+    floor = 10.0 * rounding / epsilon / tolerance
     checks = []
     for layer, layer_grads in zip(network.layers, grads, strict=True):
         for name, theta in layer.params.items():
@@ -209,7 +211,7 @@ def _check(
         return ParameterCheck(name, 0, kinks, 0.0, (), 0.0, 0.0)
     numerical = np.array(differences)
     ours = np.array([gradient[where] for where in compared])
-    scale = max(np.abs(numerical).max(), np.abs(ours).max(), floor)
+    scale = max(np.abs(numerical).max(), np.abs(ours).max(), floor, np.finfo(np.float64).tiny)
     errors = np.abs(numerical - ours) / scale
     errors[~np.isfinite(errors)] = np.inf
     k = int(np.argmax(errors))

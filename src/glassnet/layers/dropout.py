@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from glassnet.arrays import Array, namespace
-from glassnet.errors import ConfigError
+from glassnet.errors import ConfigError, ShapeError
 from glassnet.layers.base import Layer, LayerGrads
 from glassnet.messages import say
 from glassnet.random import Draws
@@ -45,6 +45,9 @@ class Dropout(Layer):
         """Masked in training, scaled by p (plain) or as it is (inverted) in testing."""
         if training is None:
             return (a_in * self.keep if self.variant == "plain" else a_in), None
+        if training.positions.shape[0] != a_in.shape[0]:
+            text = say("the draws are for {n} rows, but {m} come", n=training.positions.shape[0], m=a_in.shape[0])
+            raise ShapeError(text)
         mask = training.at(self.number).keep_mask(a_in.shape[1], self.keep)
         factor = namespace(a_in).astype(mask, a_in.dtype)
         if self.variant == "inverted":

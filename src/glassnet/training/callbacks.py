@@ -11,9 +11,12 @@ if TYPE_CHECKING:
 class Callback:
     """Override what you need. Every hook gets the trainer, with its network, epoch, step, history and ``stop``.
 
+    On an accelerator the network's arrays are brought up to date after each epoch; in ``on_batch_end`` call
+    ``trainer.engine.sync()`` first.
+
     Attributes
     ----------
-    every : int
+    every : int ≥ 1
         After how many steps ``on_batch_end`` is called.
     """
 

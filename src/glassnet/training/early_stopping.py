@@ -38,7 +38,7 @@ class Criterion(ABC):
         """Why to stop after these validation and training errors (one an epoch), or None to go on."""
 
 
-CRITERIA: Registry[Criterion] = Registry("early stopping criterion")
+CRITERIA: Registry[Criterion] = Registry("early stopping criterion", Criterion)
 
 
 def generalisation_loss(va: Sequence[float]) -> float:
@@ -247,7 +247,6 @@ class EarlyStopping(Callback):
         if self.best_epoch is None or self.va[-1] < self.va[self.best_epoch - 1]:
             self.best_epoch = record["epoch"]
             if self.restore_best:
-                trainer.engine.sync()
                 self._best = parameter_values(trainer.network)
         reason = self.criterion(self.va, self.tr)
         if reason:

@@ -6,23 +6,21 @@ import math
 import time
 import warnings
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from glassnet.activations import Softmax
-from glassnet.arrays import to_numpy
+from glassnet.activations import Logistic, Softmax
 from glassnet.config import TrainingConfig
 from glassnet.data.examples import Examples
 from glassnet.data.split import split
-from glassnet.engine import available_cores, choose, limited_threads, resolve_device
-from glassnet.errors import ConfigError, DataError, GlassnetWarning, NotFiniteError, ShapeError
-from glassnet.losses import Loss, sample_weights
+from glassnet.engine import choose, limited_threads, resolve_device
+from glassnet.errors import ConfigError, DataError, GlassnetWarning, NotFiniteError
+from glassnet.losses import Loss
 from glassnet.losses import loss as make_loss
 from glassnet.memory import check_memory
 from glassnet.messages import say
-from glassnet.network import Network, check_targets
+from glassnet.network import Network
 from glassnet.optimisers import OPTIMISERS, Clip, Updater
 from glassnet.random import permutation
 from glassnet.regularisers import Regularisation
@@ -30,6 +28,7 @@ from glassnet.schedules import SCHEDULES
 from glassnet.training.callbacks import Callback
 from glassnet.training.early_stopping import EarlyStopping
 from glassnet.training.history import History
+from glassnet.training.preparation import Preparation, default_batch_size, default_loss
 
 
 class Trainer:
@@ -87,7 +86,7 @@ class Trainer:
         self.regularisation = self.optimiser.regularisation(regularisation)
         self.updater = Updater(self.optimiser, self.regularisation, Clip(config.clip_norm, config.clip_value))
         self.device = resolve_device(config.device)
-        self.threads = config.threads or available_cores()
+        self.prepare = Preparation(network, self.loss, config.class_weight)
         self.engine = choose(config.engine)(network, self.loss, self.updater, self.device)
         copies = 1 + len(self.optimiser.slots) + (config.early_stopping is not None)
         check_memory(
@@ -95,6 +94,7 @@ class Trainer:
         )
         self.history = History()
         self.validation: Examples | None = None
+        self.threads = 0
         self.epoch = 0
         self.step = 0
         self.lr = self.base_lr
@@ -120,13 +120,15 @@ class Trainer:
         DataError, ShapeError
             If the examples do not fit the network and the loss, or hold NaN or infinity.
         NotFiniteError
-            If the training loss is no longer finite. The network is left as it then is.
+            If a loss or a parameter is no longer finite after an epoch. The network is left as it then is.
         """
-        examples = self._prepared(examples)
-        self.validation = None if validation is None else self._prepared(validation)
+        if self.epoch:
+            raise ConfigError(say("a trainer trains once; make a new one to go on"))
+        examples = self.prepare(examples)
+        self.validation = None if validation is None else self.prepare(validation)
         self.batch_size = min(self.config.batch_size or default_batch_size(len(examples)), len(examples))
         self.steps_per_epoch = -(-len(examples) // self.batch_size)
-        with limited_threads(self.device, self.threads):
+        with limited_threads(self.device, self.config.threads) as self.threads:
             train_set = self.engine.place(examples)
             validation_set = None if self.validation is None else self.engine.place(self.validation)
             self._call("on_train_begin")
@@ -142,7 +144,7 @@ class Trainer:
         return self.history
 
     def stop(self, code: str, reason: str) -> None:
-        """End training after this epoch; ``reason`` is kept in the history."""
+        """End training after this epoch; ``code`` (not empty) and ``reason`` are kept in the history."""
         self.history.stop_code, self.history.stop_reason = code, reason
 
     # The steps of an epoch
@@ -161,7 +163,8 @@ class Trainer:
             record.update({f"val_{name}": value for name, value in figures.items()})
         record.update(lr=self.lr, seconds=time.perf_counter() - started)
         self.history.epochs.append(record)
-        self._check_finite(record["loss"])
+        self.engine.sync()
+        self._check_finite(record)
         self.schedule.epoch_end(self.schedule_state, record.get("val_loss", record["loss"]))
         self._call("on_epoch_end", record)
 
@@ -217,107 +220,32 @@ class Trainer:
         for callback in self.callbacks:
             getattr(callback, hook)(self, *arguments)
 
-    def _prepared(self, examples: Examples) -> Examples:
-        """Examples that the network and the loss can take, class weights multiplied in."""
-        x, y, weight = check_numbers("x", examples.x), check_numbers("y", examples.y), examples.weight
-        if x.ndim != 2 or x.shape[1] != self.network.sizes[0]:
-            text = say("x must have the shape (N, {n}), not {shape}", n=self.network.sizes[0], shape=x.shape)
-            raise ShapeError(text)
-        if len(x) == 0:
-            raise DataError(say("there are no rows to learn from"))
-        if weight is not None:
-            weight = check_numbers("weight", weight)
-            if weight.shape != (len(x),):
-                raise ShapeError(
-                    say("sample weights must have the shape ({n},), not {shape}", n=len(x), shape=weight.shape)
-                )
-            check_finite("weight", weight)
-        check_finite("x", x)
-        check_finite("y", y)
-        y = check_targets(y, n=len(x), outputs=self.network.sizes[-1], loss=self.loss, dtype=self.network.dtype)
-        self._check_range(y)
-        if self.config.class_weight is not None:
-            if y.ndim == 2 and self.loss.target not in ("classes", "labels"):
-                raise ConfigError(say("class weights need classes, but the targets are numbers"))
-            labels = np.argmax(y, axis=1) if self.loss.target == "classes" and y.ndim == 2 else y
-            weight = sample_weights(labels, self.config.class_weight, weight)
-        if weight is not None:
-            weight = np.asarray(weight, dtype=self.network.dtype)
-            if (weight < 0).any() or not (weight > 0).any():
-                raise DataError(say("sample weights must not be negative, and not all be 0"))
-        return Examples(x, y, weight)
-
-    def _check_range(self, y: np.ndarray) -> None:
-        if y.ndim == 1:
-            return
-        if self.loss.target == "labels" and ((y < 0) | (y > 1)).any():
-            raise DataError(say("the loss {loss!r} needs targets from 0 to 1", loss=self.loss.name))
-        if self.loss.target == "counts" and (y < 0).any():
-            raise DataError(say("the loss {loss!r} needs counts, 0 or above", loss=self.loss.name))
-
     def _check_output(self) -> None:
-        """Warn of a softmax that is fed to a loss that has its own."""
+        """Warn of an output function that is followed by a loss that has its own."""
         last = getattr(self.network.layers[-1], "activation", None)
-        if self.loss.takes_logits and isinstance(last, Softmax):
+        if self.loss.takes_logits and isinstance(last, (Softmax, Logistic)):
             text = say(
-                "the network ends in softmax, and the loss {loss!r} applies one again; "
-                "use output='identity', or the loss 'log_loss'",
+                "the network ends in {output}, but the loss {loss!r} takes net inputs and has an output function of "
+                "its own; use output='identity', or the loss 'log_loss'",
+                output=last.name,
                 loss=self.loss.name,
             )
             warnings.warn(text, GlassnetWarning, stacklevel=3)
 
-    def _check_finite(self, loss: float) -> None:
-        if math.isfinite(loss):
+    def _check_finite(self, record: dict[str, Any]) -> None:
+        losses = {name: record[name] for name in ("loss", "val_loss") if name in record}
+        names = [name for name, theta in self.network.parameters() if not np.isfinite(theta).all()]
+        if not names and all(map(math.isfinite, losses.values())):
             return
-        self.engine.sync()
-        names = [name for name, theta in self.network.parameters() if not np.isfinite(to_numpy(theta)).all()]
         text = say(
-            "the training loss became {loss} in epoch {epoch} (parameters not finite: {names}); "
+            "training diverged in epoch {epoch}: {losses}, parameters not finite: {names}; "
             "a lower learning rate than {lr:g}, scaled inputs or clip_norm usually help",
-            loss=loss,
             epoch=self.epoch,
+            losses=", ".join(f"{name} {value:g}" for name, value in losses.items()),
             names=", ".join(names) or say("none"),
             lr=self.base_lr,
         )
         raise NotFiniteError(text)
-
-
-def default_loss(network: Network, y: np.ndarray) -> Loss:
-    """The loss that goes with the network's output and the targets.
-
-    Class indices for several outputs: log loss after softmax, else cross-entropy. Anything else: squared error.
-    """
-    if y.ndim == 1 and y.dtype.kind in "iub" and network.sizes[-1] > 1:
-        softmax = isinstance(getattr(network.layers[-1], "activation", None), Softmax)
-        return make_loss("log_loss" if softmax else "cross_entropy")
-    return make_loss("squared_error")
-
-
-def default_batch_size(rows: int) -> int:
-    """About 1 in 100 rows, a power of 2 from 16 to 256: few rows need small batches to make enough steps."""
-    return int(min(256, max(16, 2 ** round(math.log2(max(rows, 1) / 100)))))
-
-
-def check_numbers(name: str, given: Any) -> np.ndarray:
-    """``given`` as an array of numbers, or DataError."""
-    array = np.asarray(given)
-    if array.dtype.kind == "O":
-        with suppress(TypeError, ValueError):
-            array = array.astype(np.float64)
-    if array.dtype.kind not in "biuf":
-        raise DataError(say("{name} must hold real numbers, not {dtype}", name=name, dtype=array.dtype))
-    return array
-
-
-def check_finite(name: str, array: np.ndarray) -> None:
-    """DataError naming the first entry that is NaN or infinite."""
-    if array.dtype.kind not in "fc" or np.isfinite(array).all():
-        return
-    index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-    text = say(
-        "{name} holds {value} at {index}; fill or drop such entries first", name=name, value=array[index], index=index
-    )
-    raise DataError(text)
 
 
 def train(
@@ -372,7 +300,7 @@ def train(
         "cpu", "cuda" or what torch offers; see :func:`glassnet.engine.resolve_device`.
     engine : str, default "auto"
     threads : int, optional
-        By default as many as there are cores for this process.
+        By default as many as the library that computes is set to, which is one a core unless someone changed it.
 
     Returns
     -------
@@ -409,7 +337,8 @@ def train(
             raise DataError(say("validation is a share of the rows, or (x, y) or (x, y, weight)"))
         held_out = Examples(*validation)
     elif validation is not None:
-        trainer._prepared(examples)  # the whole first, so that an error names the caller's own rows
+        # the whole first, so that an error names the caller's own rows
+        Preparation(network, trainer.loss, settings.class_weight)(examples)
         labels = y if y.ndim == 1 and network.sizes[-1] > 1 else None
         kept, held = split(len(x), validation, seed=settings.seed, labels=labels)
         examples, held_out = examples.take(kept), examples.take(held)
