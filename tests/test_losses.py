@@ -301,7 +301,7 @@ def test_weights_of_many_labels_are_products():
     ("given", "message"),
     [
         ("equal", "class_weight is 'balanced' or weights by class, not 'equal'"),
-        ([1.0, 2.0], "class_weight is 'balanced' or weights by class"),
+        ((1.0, 2.0), "class_weight is 'balanced' or weights by class"),
         ({0: -1.0}, "finite and not negative"),
         ({0: math.inf}, "finite and not negative"),
         ({0: math.nan}, "finite and not negative"),

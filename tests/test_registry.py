@@ -14,6 +14,7 @@ from glassnet.registry import Registry
 from glassnet.schedules import SCHEDULES
 from glassnet.training.early_stopping import CRITERIA
 
+
 class Shape:
     """What all members of the registry are."""
 

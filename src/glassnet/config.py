@@ -156,5 +156,25 @@ def _first_problem(cls: type[BaseModel], error: ValidationError) -> str:
     if problem["type"] == "missing":
         return say("the option {where!r} is missing", where=where)
     return say(
-        "bad value for {where!r}: {came!r} ({reason})", where=where, came=problem["input"], reason=problem["msg"]
+        "bad value for {where!r}: {came!r}; {reason}", where=where, came=problem["input"], reason=_reason(problem)
     )
+
+
+def _reason(problem: Any) -> str:
+    """What was expected, in the language in use where pydantic's kind of problem is one of the usual."""
+    limits = problem.get("ctx", {})
+    texts = {
+        "greater_than": lambda: say("it must be above {gt}", **limits),
+        "greater_than_equal": lambda: say("it must be at least {ge}", **limits),
+        "less_than": lambda: say("it must be below {lt}", **limits),
+        "literal_error": lambda: say("choose one of: {expected}", **limits),
+        "int_parsing": lambda: say("it must be a whole number"),
+        "int_from_float": lambda: say("it must be a whole number"),
+        "int_type": lambda: say("it must be a whole number"),
+        "float_parsing": lambda: say("it must be a number"),
+        "float_type": lambda: say("it must be a number"),
+        "finite_number": lambda: say("it must be finite"),
+        "model_type": lambda: say("it must hold options by name"),
+    }
+    known = texts.get(problem["type"])
+    return known() if known else str(problem["msg"])

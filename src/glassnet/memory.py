@@ -35,7 +35,7 @@ def check_memory(shape: Sequence[int], dtype: DTypeLike, what: str) -> None:
     Parameters
     ----------
     shape : sequence of int
-        The array's shape. Two dimensions are called rows and features in the message.
+        The array's shape, or any numbers whose product is how many values there will be.
     dtype : dtype
     what : str
         What the message calls the array, already in the user's language: ``say("the encoded table")``.
@@ -52,13 +52,10 @@ def check_memory(shape: Sequence[int], dtype: DTypeLike, what: str) -> None:
     free = available_memory()
     if free is None or needed <= free:
         return
-    if len(shape) == 2:
-        sizes = say("{rows:,} rows × {features:,} features", rows=int(shape[0]), features=int(shape[1]))
-    else:
-        sizes = " × ".join(f"{int(size):,}" for size in shape)
+    sizes = " × ".join(f"{int(size):,}" for size in shape)
     text = say(
         "{what} does not fit into memory: {sizes} × {itemsize} bytes = {needed}, but {free} are free; "
-        "use fewer rows, features or units, or a machine with more memory",
+        "make it smaller, or use a machine with more memory",
         what=what,
         sizes=sizes,
         itemsize=itemsize,

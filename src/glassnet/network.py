@@ -103,7 +103,8 @@ class Network:
         activations = [*_one_each(activation, depth - 1, "activation"), output]
         inits = _one_each(init, depth, "init")
         weights = sum(n_in * n_out for n_in, n_out in pairwise(sizes))
-        check_memory((3 * weights,), dtype, say("a network of {sizes} units", sizes="-".join(map(str, sizes))))
+        text = say("a network of {sizes} units (drawing takes 3 times the weights)", sizes="-".join(map(str, sizes)))
+        check_memory((3, weights), dtype, text)
         drops = [input_dropout, *_one_each(dropout, depth - 1, "dropout")]
         layers: list[Layer] = []
         for l in range(depth):

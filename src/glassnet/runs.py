@@ -161,6 +161,14 @@ def share_out(config: RunConfig, note: Note) -> Parts:
     data, seed = config.data, config.training.seed
     source = load_source(data.source, target=data.target)
     train = source.train
+    one_array = data.source.endswith(".npy")  # whose column the target can be
+    if data.target is not None and isinstance(train, Arrays) and not one_array:
+        text = say(
+            "{name} brings its own targets, so a target {target!r} cannot be chosen",
+            name=source.name,
+            target=data.target,
+        )
+        raise ConfigError(text)
     if config.start_from is None:
         TargetEncoding.fit(train.y, _task(config))  # on all rows, so that an error names the source's own
     test: Table | Arrays | None

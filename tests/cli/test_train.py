@@ -150,7 +150,17 @@ OPTIONS = [
     (["--pretrain", "whole", "--pretrain-epochs", "1"], "pretrain", "whole"),
     (["--pretrain", "greedy", "--pretrain-epochs", "2"], "pretrain_epochs", 2),
 ]
-TESTED_APART = {"--epochs", "--config", "--out", "--overwrite", "--json", "--help", "--from", "--load-layers"}
+TESTED_APART = {
+    "--epochs",
+    "--config",
+    "--quiet",
+    "--out",
+    "--overwrite",
+    "--json",
+    "--help",
+    "--from",
+    "--load-layers",
+}
 
 
 def at(tree, path):
@@ -672,3 +682,21 @@ def test_mnist_folder(run):
     assert result.code == 0, result.err
     assert "the source's own test set is used: 10,000 rows" in result.out
     assert json_lines(result.out)[-1]["test_accuracy"] > 0.85
+
+
+def test_quiet_prints_the_result_only(run):
+    printed = run("train", "iris", "--epochs", "2", "--quiet").out
+    assert "test accuracy" in printed
+    assert "·" not in printed
+    assert "epoch 1/2" not in printed
+
+
+def test_a_file_can_describe_a_whole_run(run, tmp_path):
+    (tmp_path / "run.toml").write_text('[data]\nsource = "iris"\n[training]\nepochs = 2\n', encoding="utf-8")
+    assert "test accuracy" in run("train", "--config", tmp_path / "run.toml").out
+
+
+def test_a_target_for_a_source_that_brings_its_own_is_refused(run):
+    result = run("train", "digits", "--target", "x")
+    assert result.code == 2
+    assert "brings its own targets" in result.err

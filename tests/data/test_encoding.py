@@ -352,7 +352,7 @@ def test_tables_and_arrays_do_not_mix() -> None:
 
 def test_what_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glassnet.memory.available_memory", lambda: 20 * 2**30)
-    message = "1,000,000 rows × 50,000 features × 4 bytes = 186 GiB, but 20 GiB are free"
+    message = "1,000,000 × 50,000 × 4 bytes = 186 GiB, but 20 GiB are free"
     with pytest.raises(DataError, match=message):
         check_memory((1_000_000, 50_000), "float32", say("the encoded table"))
     with pytest.raises(DataError, match=r"10 × 20 × 30 × 1,000,000,000 × 8 bytes = 43\.7 TiB"):
@@ -361,7 +361,7 @@ def test_what_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("glassnet.memory.available_memory", lambda: 11)
     for part in (table(a=[1, 2, 3]), Arrays(np.eye(3)[:, :1])):
         encoding = Encoding.fit(part)
-        with pytest.raises(DataError, match="3 rows × 1 features × 4 bytes = 12 bytes, but 11 bytes are free"):
+        with pytest.raises(DataError, match="3 × 1 × 4 bytes = 12 bytes, but 11 bytes are free"):
             encoding.encode(part)
     monkeypatch.setattr("glassnet.memory.available_memory", lambda: None)
     check_memory((2**40, 2**20), "float32", "x")

@@ -17,12 +17,11 @@ from glassnet.training import History
 
 SIZES = [
     (3, 3, 3),
-    (10, 10, 10),
-    (100, 100, 100),
+    (10, 10),
+    (100, 100),
     (1000, 1000, 1000),
     (1, 1),
-    (4, 5, 6, 7, 8, 9, 10),
-    (784, 300, 200, 100, 50, 20, 10),
+    (30, 11, 2, 2, 3, 12, 2),
 ]
 
 
@@ -30,16 +29,20 @@ def names(sizes):
     return "-".join(map(str, sizes))
 
 
-def figures(network, loss, x, y, theme):
-    """Every picture of a network, by its name."""
+def figures_of_rows(network, loss, x, y, theme):
+    """The pictures that show values, by their names."""
     last = len(network.sizes) - 1
     yield "passes", passes.paint(passes.passes(network, loss, x, y, row=1), theme)
     for l, j in {(1, 0), (last, network.sizes[last] - 1)}:
         yield "unit", unit.paint(unit.unit_error(network, loss, x, y, unit=(l, j)), theme)
     yield "gradients", gradients.paint(gradients.gradients(network, loss, x, y), theme)
+
+
+def figures(network, loss, x, y, theme):
+    """Every picture of a network with dropout, by its name."""
+    yield from figures_of_rows(network, loss, x, y, theme)
     yield "graph", graph.paint(graph.computational_graph(network, loss, rows=len(x)), theme)
-    if any(layer.kind == "dropout" for layer in network.layers):
-        yield "dropout", dropout.paint(dropout.thinned(network), theme)
+    yield "dropout", dropout.paint(dropout.thinned(network), theme)
 
 
 @pytest.mark.parametrize("sizes", SIZES, ids=names)
@@ -52,11 +55,11 @@ def test_no_two_texts_overlap(batch, rendered, sizes):
             assert rendered(figure)
 
 
-@pytest.mark.parametrize("factor", [1e-9, 1e-3, 1e4, 1e12])
+@pytest.mark.parametrize("factor", [1e-9, 1e12])
 def test_nor_with_values_of_any_size(batch, rendered, factor):
-    network, _, x, _ = batch(12, 5, 3, activation="tanh", init="normal(variance=4)")
+    network, _, x, _ = batch(2, 3, 3, activation="tanh", init="normal(variance=4)")
     with canvas.themed(True) as theme:
-        for _, figure in figures(network, "squared_error", x * factor, np.full((6, 3), -factor), theme):
+        for _, figure in figures_of_rows(network, "squared_error", x * factor, np.full((6, 3), -factor), theme):
             rendered(figure)
 
 
@@ -68,9 +71,9 @@ def test_nor_with_values_of_any_size(batch, rendered, factor):
     ],
 )
 def test_nor_with_other_components(batch, rendered, options, loss):
-    network, _, x, y = batch(12, 15, 11, dropout=0.5, **options)
+    network, _, x, y = batch(4, 3, 3, dropout=0.5, **options)
     with canvas.themed(True) as theme:
-        for _, figure in figures(network, loss, x, np.eye(11)[y], theme):
+        for _, figure in figures(network, loss, x, np.eye(3)[y], theme):
             rendered(figure)
 
 
@@ -78,7 +81,7 @@ def test_values_that_are_not_finite_are_shown(batch, rendered):
     network, loss, x, y = batch(3, 3, 3)
     network.layer(1).params["W"][0, 0] = np.nan
     with canvas.themed(False) as theme, np.errstate(invalid="ignore"):
-        for _, figure in figures(network, loss, x, y, theme):
+        for _, figure in figures_of_rows(network, loss, x, y, theme):
             rendered(figure)
 
 
@@ -197,18 +200,21 @@ def draw_all(batch, folder, ending, **options):
     ]
 
 
-@pytest.mark.parametrize(("ending", "start"), [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml")])
-def test_files_of_every_form(batch, tmp_path, ending, start):
+def test_every_picture_as_a_file(batch, tmp_path):
     before = dict(matplotlib.rcParams)
-    paths = draw_all(batch, tmp_path / "new" / "folder", ending, dark=ending == ".svg")
+    paths = draw_all(batch, tmp_path / "new" / "folder", ".svg", dark=True)
     assert len(set(paths)) == 6
     for path in paths:
-        assert path.read_bytes().startswith(start)
-        if ending == ".svg":
-            text = path.read_text(encoding="utf-8")
-            assert ElementTree.fromstring(text).tag.endswith("svg")
-            assert DARK.paper in text
+        text = path.read_text(encoding="utf-8")
+        assert ElementTree.fromstring(text).tag.endswith("svg")
+        assert DARK.paper in text
     assert dict(matplotlib.rcParams) == before
+
+
+def test_a_pdf(batch, tmp_path):
+    network, loss, _, _ = batch(3, 2)
+    path = drawing.draw_graph(network, loss, str(tmp_path / "GRAPH.PDF"), rows=1)
+    assert path.read_bytes().startswith(b"%PDF")
 
 
 @pytest.mark.parametrize("name", ["picture", "picture.xyz", "picture.PNG.txt"])

@@ -17,7 +17,7 @@ from glassnet.layers import Dense, Dropout, Layer
 from glassnet.losses import loss as make_loss
 from glassnet.network import Network
 
-PROBLEMS = range(40)
+PROBLEMS = range(30)
 
 
 def core(network, loss, x, y):

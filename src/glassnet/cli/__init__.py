@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import traceback
@@ -38,6 +39,8 @@ def _main(words: list[str], debug: bool) -> int:
             traceback.print_exc()
         else:
             print(_line(error), file=sys.stderr)
+        if "--json" in words:
+            print(json.dumps({"event": "error", "text": _text(error)}, ensure_ascii=False))
         return BAD_INPUT if isinstance(error, InputError) else int(getattr(error, "exit_code", FAILURE))
     if code == INTERRUPTED:
         print(say("interrupted"), file=sys.stderr)
@@ -99,6 +102,9 @@ def _text(error: Exception) -> str:
     parameter = getattr(error, "param", None)
     if kind == "MissingParameter" and parameter is not None:
         return say("{name} is missing", name=getattr(parameter, "metavar", None) or parameter.name)
+    expected = {"integer": say("a whole number"), "float": say("a number")}.get(_type_name(parameter))
+    if kind == "BadParameter" and expected is not None:
+        return say("{name} takes {expected}", name=parameter.opts[0], expected=expected)
     if hasattr(error, "format_message"):
         return str(error.format_message())
     if isinstance(error, GlassnetError):
@@ -106,3 +112,8 @@ def _text(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return say("not enough memory: {reason}", reason=error)
     return f"{kind}: {error}".split("\n")[0]
+
+
+def _type_name(parameter: Any) -> str:
+    """What the library of commands calls the type of a parameter."""
+    return str(getattr(getattr(parameter, "type", None), "name", ""))

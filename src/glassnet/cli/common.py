@@ -31,17 +31,16 @@ def _not_empty(given: Any) -> Any:
 
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help=say("A run's folder, such as runs/digits."))]
-SourceArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="SOURCE",
-        callback=_not_empty,
-        help=say(
-            "A file (.csv, .tsv, .parquet, .npz, .npy, idx), a folder of Parquet or of MNIST's four files, or a set "
-            "that comes with scikit-learn: digits, iris, wine, breast_cancer, diabetes."
-        ),
+SOURCE: Any = typer.Argument(
+    metavar="SOURCE",
+    callback=_not_empty,
+    show_default=False,
+    help=say(
+        "A file (.csv, .tsv, .parquet, .npz, .npy, idx), a folder of Parquet or of MNIST's four files, or a set "
+        "that comes with scikit-learn: digits, iris, wine, breast_cancer, diabetes."
     ),
-]
+)
+SourceArgument = Annotated[str, SOURCE]
 JsonOption = Annotated[bool, typer.Option("--json", help=say("Print JSON instead of tables, one object a line."))]
 
 
@@ -76,6 +75,16 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row))
     console().print(table)
+
+
+def component_text(value: Any) -> str:
+    """A component of a configuration as it is written on the command line: "elu(alpha=0.5)"."""
+    if isinstance(value, list):
+        return ", ".join(map(component_text, value))
+    if not isinstance(value, dict):
+        return str(value)
+    parameters = ", ".join(f"{key}={item!r}" for key, item in value.items() if key != "name")
+    return f"{value['name']}({parameters})" if parameters else str(value["name"])
 
 
 def numbers(text: str, option: str) -> tuple[int, ...]:

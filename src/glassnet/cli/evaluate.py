@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from glassnet.cli.common import JsonOption, RunArgument, SourceArgument, print_figures, print_json
 from glassnet.messages import say
 
@@ -25,4 +27,14 @@ def command(run: RunArgument, source: SourceArgument, as_json: JsonOption = Fals
         print_json(figures)
     else:
         print_figures(figures)
+        _remark(run, source)
     return 0
+
+
+def _remark(run: Path, source: str) -> None:
+    """Say so if the rows are those of the run, most of which it was trained on."""
+    from glassnet.config import read_config
+    from glassnet.runs import CONFIG
+
+    if (run / CONFIG).exists() and read_config(run / CONFIG).get("data", {}).get("source") == source:
+        print(say("these rows include those that the model was trained on; the run's own test figures: glassnet info"))

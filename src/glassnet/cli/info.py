@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glassnet.cli.common import JsonOption, RunArgument, print_figures, print_json, print_table
+from glassnet.cli.common import JsonOption, RunArgument, component_text, print_figures, print_json, print_table
 from glassnet.messages import say
 
 NAME = "info"
@@ -37,9 +37,9 @@ def command(run: RunArgument, as_json: JsonOption = False) -> int:
     for layer in model.network.layers:
         shape = " × ".join(map(str, layer.params["W"].shape)) if layer.params else ""
         size = sum(theta.size for theta in layer.params.values())
-        state = say("frozen") if layer.frozen else ""
+        state = say("frozen") if layer.frozen else say("trained") if layer.params else ""
         rows.append((layer.number, repr(layer), shape, f"{size:,}", state))
-    print_table(say("network"), ("l", say("layer"), "W", say("parameters"), ""), rows)
+    print_table(say("network"), ("l", say("layer"), "W", say("parameters"), say("state")), rows)
     facts: list[tuple[str, object]] = [(say("loss"), model.loss.name), (say("engine"), engine)]
     if model.target is not None:
         facts.append((say("task"), say(model.target.task)))
@@ -58,7 +58,7 @@ def command(run: RunArgument, as_json: JsonOption = False) -> int:
         "seed",
     ):
         if training.get(key):
-            facts.append((key, training[key]))
+            facts.append((key, component_text(training[key])))
     if config:
         facts.insert(0, (say("data"), config["data"]["source"]))
     if history is not None:

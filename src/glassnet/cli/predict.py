@@ -42,7 +42,8 @@ def command(
 
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise ConfigError(say("--out must end in .csv or .parquet, not {suffix!r}", suffix=out.suffix))
-    table = _table(load(run).predict(source, samples=samples))
+    model = load(run)
+    table = _table(model.predict(source, samples=samples), model.network.dtype)
     buffer = io.BytesIO()
     if out is not None and out.suffix == ".parquet":
         parquet.write_table(table, buffer)
@@ -57,21 +58,21 @@ def command(
     return 0
 
 
-def _table(prediction: Prediction) -> Any:
-    """Columns ``prediction``, ``p_CLASS`` and ``spread`` or ``spread_CLASS``."""
+def _table(prediction: Prediction, dtype: str) -> Any:
+    """Columns ``prediction``, ``p_CLASS`` and ``spread`` or ``spread_CLASS``, with the digits that the network has."""
     import pyarrow as pa
 
     columns: dict[str, Any] = {}
-    values = prediction.values
+    values = prediction.values.astype(dtype) if prediction.values.dtype.kind == "f" else prediction.values
     if values.ndim == 1:
         columns["prediction"] = values
     else:
         columns.update({f"prediction_{k}": values[:, k] for k in range(values.shape[1])})
     if prediction.probabilities is not None:
         for k, name in enumerate(prediction.classes):
-            columns[f"p_{name}"] = prediction.probabilities[:, k]
+            columns[f"p_{name}"] = prediction.probabilities[:, k].astype(dtype)
     if prediction.spread is not None:
         names = prediction.classes or range(prediction.spread.shape[1])
         for k, name in enumerate(names):
-            columns["spread" if len(names) == 1 else f"spread_{name}"] = prediction.spread[:, k]
+            columns["spread" if len(names) == 1 else f"spread_{name}"] = prediction.spread[:, k].astype(dtype)
     return pa.table(columns)

@@ -19,10 +19,11 @@ class Progress(Callback):
 
     every = 20
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
+        self._quiet = quiet
         self._console = console()
         self._bar = Bar(
             TextColumn("{task.description}"),
@@ -44,17 +45,12 @@ class Progress(Callback):
 
     def note(self, text: str) -> None:
         """A sentence about what was chosen."""
-        self._console.print(f"· {text}", markup=False)
+        if not self._quiet:
+            self._console.print(f"· {text}", markup=False)
 
     def on_train_begin(self, trainer: Trainer) -> None:
-        """Start the bar."""
-        text = say(
-            "engine {engine} on {device}, {threads} threads",
-            engine=trainer.engine.name,
-            device=trainer.device,
-            threads=trainer.threads,
-        )
-        self.note(text)
+        """Name the engine, start the bar."""
+        self.note(_engine(trainer))
         self._task = self._bar.add_task("", total=trainer.config.epochs * trainer.steps_per_epoch)
 
     def on_batch_end(self, trainer: Trainer) -> None:
@@ -63,6 +59,9 @@ class Progress(Callback):
 
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:
         """Print the epoch."""
+        self._bar.update(self._task, completed=trainer.step)
+        if self._quiet:
+            return
         width = len(str(trainer.config.epochs))
         parts = [f"{say('epoch')} {record['epoch']:>{width}}/{trainer.config.epochs}"]
         names = {
@@ -79,6 +78,15 @@ class Progress(Callback):
         self._bar.update(self._task, description="  ".join(parts[:3]))
 
 
+def _engine(trainer: Trainer) -> str:
+    return say(
+        "engine {engine} on {device}, threads: {threads}",
+        engine=trainer.engine.name,
+        device=trainer.device,
+        threads=trainer.threads,
+    )
+
+
 class JsonLines(Callback):
     """One JSON object a line: ``note``, ``epoch`` and at the end ``done``."""
 
@@ -91,6 +99,10 @@ class JsonLines(Callback):
     def note(self, text: str) -> None:
         """A sentence about what was chosen."""
         print_json({"event": "note", "text": text})
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        """Name the engine."""
+        self.note(_engine(trainer))
 
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:
         """Print the epoch."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glassnet.cli import common
-from glassnet.cli.common import JsonOption, SourceArgument
+from glassnet.cli.common import JsonOption
 from glassnet.errors import ConfigError, MissingExtraError
 from glassnet.messages import say
 
@@ -34,7 +34,7 @@ def _option(text: str, panel: str, *names: str, metavar: str | None = None) -> A
 
 
 def command(
-    source: SourceArgument,
+    source: Annotated[str | None, common.SOURCE] = None,
     target: Annotated[str | None, _option(say("Column to predict."), DATA, "--target")] = None,
     task: Annotated[
         str | None, _option(say("classification, regression or multilabel; else inferred."), DATA, "--task")
@@ -188,9 +188,13 @@ def command(
         Path | None, typer.Option("--out", help=say("The run's folder; else runs/ and the source's name."))
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help=say("Replace a run of that name."))] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help=say("Print the result only."))] = False,
     as_json: JsonOption = False,
 ) -> int:
     """Gather the options into a configuration, execute it, and report."""
+    missing = say("SOURCE is missing: give it here, or as data.source in the configuration")
+    if source is None and config is None:
+        raise ConfigError(missing)
     from glassnet.config import RunConfig, merge
     from glassnet.runs import execute, free_folder
 
@@ -246,13 +250,16 @@ def command(
     }
     defaults = {"training": {"epochs": 200}}
     stored = {} if config is None else _checked(config, source)
-    run_config = RunConfig.make(**merge(merge(defaults, stored), _without_none(given)))
-    name = source.rstrip("/").rsplit("/", 1)[-1].split(".")[0]
+    tree = merge(merge(defaults, stored), _without_none(given))
+    if "source" not in tree["data"]:
+        raise ConfigError(missing)
+    run_config = RunConfig.make(**tree)
+    name = Path(run_config.data.source).name.split(".")[0]
     folder = out or free_folder(Path("runs"), name)
 
     from glassnet.cli.progress import JsonLines, Progress
 
-    reporter: Any = JsonLines() if as_json else Progress()
+    reporter: Any = JsonLines() if as_json else Progress(quiet=quiet)
     with reporter:
         run = execute(run_config, folder=folder, overwrite=overwrite, callbacks=[reporter], note=reporter.note)
     figure = _draw(run, reporter)
@@ -263,13 +270,13 @@ def command(
     return 0
 
 
-def _checked(path: Path, source: str) -> dict[str, Any]:
+def _checked(path: Path, source: str | None) -> dict[str, Any]:
     """The tree of a configuration file, each of its values checked before options come before them."""
     from glassnet.config import RunConfig, merge, read_config
 
     tree = read_config(path)
     try:
-        RunConfig.make(**merge({"data": {"source": source}}, tree))
+        RunConfig.make(**merge({"data": {"source": source or ""}}, tree))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     return tree
@@ -295,12 +302,13 @@ def _draw(run: Run, reporter: Any) -> Path | None:
 
 def _report(run: Run, figure: Path | None) -> None:
     history = run.history
-    last = history.epochs[(history.best_epoch or len(history)) - 1]
+    kept = history.best_epoch or len(history)  # the epoch whose parameters the model has
+    last = history.epochs[kept - 1]
     metric = "accuracy" if "accuracy" in last else "r2"
     rows = [
         (say("epochs"), len(history)),
         (say("why it stopped"), history.stop_reason),
-        (say("best epoch"), history.best_epoch or "-"),
+        (say("model of epoch"), kept),
         (say("training loss"), f"{last['loss']:.4f}"),
         (say("training accuracy") if metric == "accuracy" else say("training R²"), f"{last[metric]:.4f}"),
     ]
@@ -309,8 +317,10 @@ def _report(run: Run, figure: Path | None) -> None:
         rows += [(say("validation loss"), f"{last['val_loss']:.4f}"), (name, f"{last[f'val_{metric}']:.4f}")]
     if "accuracy" in run.test:
         rows.append((say("test accuracy"), f"{run.test['accuracy']:.4f}"))
+        rows.append((say("test log-loss"), f"{run.test['log_loss']:.4f}"))
     elif run.test:
-        rows += [(say("test RMSE"), f"{run.test['rmse']:,.6g}"), (say("test R²"), f"{run.test['r2']:.4f}")]
+        rows += [(say("test RMSE"), f"{run.test['rmse']:,.6g}"), (say("test MAE"), f"{run.test['mae']:,.6g}")]
+        rows.append((say("test R²"), f"{run.test['r2']:.4f}"))
     rows.append((say("seconds of training"), f"{history.seconds:.2f}"))
     rows.append((say("run"), run.folder))
     if figure is not None:

@@ -161,7 +161,7 @@ class Encoding:
                 columns=listed(part.columns.column_names),
             )
             raise DataError(text)
-        check_memory((part.rows, self.n_features), dtype, say("the encoded table"))
+        check_memory((part.rows, self.n_features), dtype, say("the encoded table (rows × features)"))
         out = np.empty((part.rows, self.n_features), dtype)
         columns = part.columns.select(names)
         rows = np.arange(part.rows) if part.row_numbers is None else part.row_numbers
@@ -365,7 +365,7 @@ def _encode_arrays(scaling: ArrayScaling, part: Arrays, dtype: np.dtype[Any]) ->
             features=features,
         )
         raise ShapeError(text)
-    check_memory((part.rows, features), dtype, say("the encoded array"))
+    check_memory((part.rows, features), dtype, say("the encoded array (rows × features)"))
     x = part.x.reshape(part.rows, features)
     out = np.empty((part.rows, features), dtype)
     shift, scale = np.asarray(scaling.shift), np.asarray(scaling.scale)

@@ -257,7 +257,7 @@ def draw_unit_circle(
     """A unit."""
     patches = require("matplotlib.patches", extra="plot")
     circle = patches.Circle((x, y), size * RADIUS, facecolor=fill, edgecolor=edge, linewidth=0.9, linestyle=style)
-    axes.add_patch(circle)
+    axes.add_artist(circle)
     if text:
         ink = ink_on(require("matplotlib.colors", extra="plot").to_rgb(fill))
         axes.text(x, y, text, ha="center", va="center", fontsize=6.5 + 2.5 * (size - 1), color=ink)
@@ -269,7 +269,7 @@ def draw_box(
     """A box around a text."""
     patches = require("matplotlib.patches", extra="plot")
     looks = {"facecolor": theme.paper, "edgecolor": theme.ink, "linewidth": 0.9, "boxstyle": "square,pad=0", **looks}
-    axes.add_patch(patches.FancyBboxPatch((x - width / 2, y - height / 2), width, height, **looks))
+    axes.add_artist(patches.FancyBboxPatch((x - width / 2, y - height / 2), width, height, **looks))
     axes.text(x, y, text, ha="center", va="center", fontsize=8, linespacing=1.3)
 
 

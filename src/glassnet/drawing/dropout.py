@@ -100,7 +100,7 @@ def draw_dropout(network: Network, path: str | Path, *, epoch: int = 0, position
 
 def paint(data: Thinned, theme: Theme) -> Figure:
     """The picture."""
-    width = 2 * MARGIN + GAP * (len(data.folds) - 1)
+    width = max(2 * MARGIN + GAP * (len(data.folds) - 1), 4.0)  # a title is as wide
     height = HEAD + canvas.height_of(data.folds) + FOOT
     beside = len(data.folds) <= 5  # else one below the other
     total = (2 * width, height) if beside else (width, 2 * height)

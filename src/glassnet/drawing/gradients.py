@@ -167,11 +167,18 @@ def _biases(axes: Axes, layer: LayerGradients, theme: Theme) -> None:
         axes.text(0.5, 0.5, canvas.say("no biases"), transform=axes.transAxes, ha="center", va="center", fontsize=9)
         return
     colours = [theme.positive if value > 0 else theme.negative for value in layer.bias_gradient]
-    axes.barh(range(units), layer.bias_gradient, color=colours, height=0.8)
+    axes.add_collection(_bars(layer.bias_gradient, colours), autolim=False)
     limit = 1.08 * canvas.largest([layer.bias_gradient])
     axes.set_xlim(-limit, limit)
     axes.axvline(0, color=theme.faint, linewidth=0.7)
     axes.locator_params(axis="x", nbins=4)
+
+
+def _bars(values: np.ndarray, colours: list[str]) -> Any:
+    """Horizontal bars from 0, as one object: a thousand of them cost no more than ten."""
+    ends = np.arange(len(values))[:, None] + np.array([-0.4, -0.4, 0.4, 0.4])
+    corners = np.stack([values[:, None] * np.array([0, 1, 1, 0]), ends], axis=2)
+    return require("matplotlib.collections", extra="plot").PolyCollection(corners, facecolors=colours)
 
 
 def _whole_ticks(axis: Any) -> None:

@@ -191,11 +191,8 @@ def draw_graph(network: Network, loss: Loss | str, path: str | Path, *, rows: in
         return canvas.save(paint(graph, theme), path)
 
 
-STEP, ROW, BELOW = (
-    1.5,
-    2.15,
-    0.95,
-)  # from column to column, from row to row, and from an operation down to its other input
+STEP, ROW = 1.5, 2.15  # from column to column and from row to row, in inches
+BELOW = 0.95  # from an operation down to what it takes besides
 BOX = (0.9, 0.5)
 MARGIN, HEAD = 0.9, 1.25
 APART = 0.065  # between an edge and the middle of the pair that goes forward and back
@@ -259,9 +256,9 @@ def _arrow(axes: Axes, points: list[tuple[float, float]], back: bool, theme: The
     length = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5
     start = (x1 - (x1 - x0) * 0.09 / length, y1 - (y1 - y0) * 0.09 / length)
     line = paths.Path([*points[:-1], start])
-    axes.add_patch(patches.PathPatch(line, facecolor="none", edgecolor=colour, linestyle=style, linewidth=1.1))
+    axes.add_artist(patches.PathPatch(line, facecolor="none", edgecolor=colour, linestyle=style, linewidth=1.1))
     head = {"arrowstyle": "-|>", "mutation_scale": 8, "shrinkA": 0, "shrinkB": 0, "linewidth": 0.8}
-    axes.add_patch(patches.FancyArrowPatch(start, points[-1], color=colour, **head))
+    axes.add_artist(patches.FancyArrowPatch(start, points[-1], color=colour, **head))
 
 
 Ends = tuple[tuple[float, float], tuple[float, float]]

@@ -37,8 +37,8 @@ class Passes:
     def forward_edges(self, l: int) -> tuple[np.ndarray, np.ndarray]:
         """W and W a_in between the shown units of layers l − 1 and l, (units of l, units of l − 1) each."""
         layer = self.sample.layer(l)
-        shown = np.ix_(self.folds[l].units, self.folds[l - 1].units)
-        return layer.W[shown], (layer.W * layer.a_in)[shown]
+        W = layer.W[np.ix_(self.folds[l].units, self.folds[l - 1].units)]
+        return W, W * layer.a_in[list(self.folds[l - 1].units)]
 
     def backward_edges(self, l: int) -> np.ndarray:
         """∂C/∂W between the shown units of layers l − 1 and l, (units of l, units of l − 1)."""
@@ -94,7 +94,7 @@ def draw_passes(
 def paint(data: Passes, theme: Theme) -> Figure:
     """The picture."""
     depth = len(data.sample.layers)
-    width = LEFT + GAP * depth + RIGHT
+    width = max(LEFT + GAP * depth + RIGHT, 5.2)  # the note below is as wide
     height = HEAD + canvas.height_of(data.folds) + FOOT
     beside = depth <= 3  # else one below the other
     total = (2 * width, height) if beside else (width, 2 * height)

@@ -297,7 +297,11 @@ def _terms(axes: Axes, data: UnitError, heights: np.ndarray, middle: float, them
     l = data.layer
     heads = (f"$w^{{{l + 1}}}_{{k,{data.unit}}}$", f"$\\delta^{{{l + 1}}}_k$", r"$w\,\delta$")
     if data.slope is None:
-        heads = (f"$\\partial a_k / \\partial z_{{{data.unit}}}$", r"$\partial C / \partial a_k$", r"$\cdot$")
+        heads = (
+            f"$\\partial a_k / \\partial z_{{{data.unit}}}$",
+            r"$\partial C / \partial a_k$",
+            canvas.say("product"),
+        )
     for x, head in zip(COLUMNS, heads, strict=True):
         axes.text(x, heights[0] + 0.42, head, ha="right", va="center", fontsize=10)
     products = np.array([term.product for term in data.terms])

@@ -90,7 +90,7 @@ class Trainer:
         self.engine = choose(config.engine)(network, self.loss, self.updater, self.device)
         copies = 1 + len(self.optimiser.slots) + (config.early_stopping is not None)
         check_memory(
-            (copies * network.n_parameters,), network.dtype, say("training (gradients, optimiser, best weights)")
+            (copies, network.n_parameters), network.dtype, say("training (gradients, optimiser and best weights)")
         )
         self.history = History()
         self.validation: Examples | None = None
