@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glassnet.data import Arrays, Encoding, Table, available_memory, check_memory, load_source
-from glassnet.memory import size_text
 from glassnet.errors import ConfigError, DataError, ModelFileError, ShapeError
+from glassnet.memory import size_text
 from glassnet.messages import say
 
 quick = settings(deadline=None, max_examples=60, database=None)

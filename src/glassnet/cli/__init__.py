@@ -102,8 +102,8 @@ def _text(error: Exception) -> str:
     parameter = getattr(error, "param", None)
     if kind == "MissingParameter" and parameter is not None:
         return say("{name} is missing", name=getattr(parameter, "metavar", None) or parameter.name)
-    expected = {"integer": say("a whole number"), "float": say("a number")}.get(_type_name(parameter))
-    if kind == "BadParameter" and expected is not None:
+    expected = {int: say("a whole number"), float: say("a number")}.get(_type(parameter))
+    if kind == "BadParameter" and parameter is not None and expected is not None:
         return say("{name} takes {expected}", name=parameter.opts[0], expected=expected)
     if hasattr(error, "format_message"):
         return str(error.format_message())
@@ -114,6 +114,6 @@ def _text(error: Exception) -> str:
     return f"{kind}: {error}".split("\n")[0]
 
 
-def _type_name(parameter: Any) -> str:
-    """What the library of commands calls the type of a parameter."""
-    return str(getattr(getattr(parameter, "type", None), "name", ""))
+def _type(parameter: Any) -> Any:
+    """The type of a parameter, or None."""
+    return getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
