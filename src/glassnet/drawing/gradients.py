@@ -178,7 +178,8 @@ def _bars(values: np.ndarray, colours: list[str]) -> Any:
     """Horizontal bars from 0, as one object: a thousand of them cost no more than ten."""
     ends = np.arange(len(values))[:, None] + np.array([-0.4, -0.4, 0.4, 0.4])
     corners = np.stack([values[:, None] * np.array([0, 1, 1, 0]), ends], axis=2)
-    return require("matplotlib.collections", extra="plot").PolyCollection(corners, facecolors=colours)
+    collections = require("matplotlib.collections", extra="plot")
+    return collections.PolyCollection(corners, facecolors=colours, edgecolors=colours, linewidths=0.4)
 
 
 def _whole_ticks(axis: Any) -> None:
