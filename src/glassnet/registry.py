@@ -89,6 +89,9 @@ class Registry(Generic[T]):
                 fields=", ".join(fields) or say("none"),
             )
             raise ConfigError(text)
+        for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+            if field.name in parameters:
+                self._check_number(name, field, parameters[field.name])
         try:
             return cls(**parameters)
         except TypeError as error:
@@ -116,6 +119,23 @@ class Registry(Generic[T]):
             "name": name,
             **{key: list(value) if isinstance(value, tuple) else value for key, value in values.items()},
         }
+
+    def _check_number(self, name: str, field: dataclasses.Field[Any], value: Any) -> None:
+        """Refuse what is no number where the component's annotation asks for one."""
+        annotation = str(field.type)
+        numbers = {"float": (int, float), "int": (int,)}.get(annotation.partition(" ")[0])
+        optional = value is None and annotation.endswith("| None")
+        if numbers is None or optional or (isinstance(value, numbers) and not isinstance(value, bool)):
+            return
+        text = say(
+            "{field} of the {kind} {name!r} must be a number ({annotation}), not {value!r}",
+            field=field.name,
+            kind=say(self.kind),
+            name=name,
+            annotation=annotation,
+            value=value,
+        )
+        raise ConfigError(text)
 
     def _find(self, name: str) -> type[T]:
         key = name.strip().lower().replace("-", "_")

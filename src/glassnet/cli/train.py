@@ -324,6 +324,6 @@ def _report(run: Run, figure: Path | None) -> None:
     rows.append((say("seconds of training"), f"{history.seconds:.2f}"))
     rows.append((say("run"), run.folder))
     if figure is not None:
-        rows.append((say("figure"), figure))
+        rows.append((say("picture"), figure))
     common.print_table("", (say("result"), say("value")), rows)
     sys.stdout.flush()
