@@ -20,6 +20,7 @@ NAMES = [
     "check_gradients",
     "data",
     "errors",
+    "fit",
     "initialisers",
     "layers",
     "lecture",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from glassnet.model import Model, load
     from glassnet.network import Network
     from glassnet.regularisers import Regularisation
+    from glassnet.runs import fit
     from glassnet.training.trainer import train
 
 __version__ = "0.1.0"
@@ -43,6 +44,7 @@ _NAMES = {
     "Regularisation": "glassnet.regularisers",
     "backprop": "glassnet.backprop",
     "check_gradients": "glassnet.inspection.gradient_check",
+    "fit": "glassnet.runs",
     "load": "glassnet.model",
     "train": "glassnet.training.trainer",
 }
@@ -71,6 +73,7 @@ __all__ = [
     "check_gradients",
     "data",
     "errors",
+    "fit",
     "initialisers",
     "layers",
     "lecture",

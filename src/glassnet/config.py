@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from glassnet.errors import ConfigError
 from glassnet.messages import say
@@ -90,16 +90,30 @@ class TrainingConfig(Branch):
     threads: Annotated[int, Field(gt=0)] | None = None
 
 
-class DataConfig(Branch):
-    """The data: where they are, what is the target, how they are encoded and shared out."""
+def _part(given: Any) -> Any:
+    """A share of the rows, from 0 to below 1; or a source: a path, a data frame, arrays."""
+    if isinstance(given, (int, float)) and not 0 <= given < 1:
+        raise ValueError(say("a share is at least 0 and below 1"))
+    return given
 
-    source: str
+
+Part = Annotated[Any, AfterValidator(_part)]
+
+
+class DataConfig(Branch):
+    """The data: where they are, what is the target, how they are encoded and shared out.
+
+    ``source`` is whatever :func:`glassnet.data.load_source` reads; ``validation`` and ``test`` are shares of its rows,
+    or sources of their own.
+    """
+
+    source: Any
     target: str | None = None
     task: Literal["classification", "regression", "multilabel"] | None = None
     scaling: Literal["auto", "standard", "minmax", "none"] = "auto"
     max_categories: Annotated[int, Field(gt=0)] = 100
-    validation: Share | str = 0.1
-    test: Share | str = 0.2
+    validation: Part = 0.1
+    test: Part = 0.2
 
 
 class RunConfig(Branch):
@@ -174,6 +188,7 @@ def _reason(problem: Any) -> str:
         "float_parsing": lambda: say("it must be a number"),
         "float_type": lambda: say("it must be a number"),
         "finite_number": lambda: say("it must be finite"),
+        "value_error": lambda: str(limits["error"]),
         "model_type": lambda: say("it must hold options by name"),
     }
     known = texts.get(problem["type"])

@@ -6,6 +6,7 @@ A run's folder holds ``config.json`` (everything that decided its outcome), ``mo
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 import shutil
@@ -21,7 +22,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from glassnet.activations import ACTIVATIONS
-from glassnet.config import RunConfig, TrainingConfig
+from glassnet.config import Branch, DataConfig, NetworkConfig, RunConfig, TrainingConfig
 from glassnet.data import Arrays, Source, Table, TargetEncoding, load_source, split
 from glassnet.data.examples import Examples
 from glassnet.errors import ConfigError, DataError
@@ -75,6 +76,74 @@ class Run:
     config: RunConfig
     seconds: float
     notes: list[str] = field(default_factory=list)
+
+
+def fit(
+    source: Any,
+    target: str | None = None,
+    *,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    callbacks: Iterable[Callback] = (),
+    verbose: bool = False,
+    **options: Any,
+) -> Run:
+    """Train a network on a source of data, in one call: what ``glassnet train`` does.
+
+    Parameters
+    ----------
+    source : path, name of a bundled set, data frame, arrays, pair (x, y), …
+        See :func:`glassnet.data.load_source`.
+    target : str, optional
+        The column to predict, for tables.
+    out : path, optional
+        The folder of the run; by default nothing is saved.
+    overwrite : bool, default False
+        Whether a run that is there already may be replaced.
+    callbacks : iterable of Callback, default ()
+    verbose : bool, default False
+        Whether to print what was chosen.
+    **options
+        The fields of :class:`~glassnet.config.DataConfig` (``validation``, ``test``, ``task``, …),
+        :class:`~glassnet.config.NetworkConfig` (``hidden``, ``activation``, ``dropout``, …),
+        :class:`~glassnet.config.TrainingConfig` (``optimiser``, ``lr``, ``epochs``, ``early_stopping``, …) and
+        :class:`~glassnet.config.RunConfig` (``start_from``, ``freeze``, ``pretrain``, …).
+
+    Returns
+    -------
+    Run
+        With ``model``, ``history`` and the figures of the ``test`` set.
+
+    Raises
+    ------
+    InputError
+        If data or options cannot be used.
+    NotFiniteError
+        If training diverges.
+
+    Examples
+    --------
+    >>> import glassnet
+    >>> run = glassnet.fit("iris", hidden=(16,), epochs=60)
+    >>> run.test["accuracy"] > 0.8
+    True
+    >>> run.model.predict("iris").values[:3].tolist()
+    ['setosa', 'setosa', 'setosa']
+    """
+    branches: dict[str, type[Branch]] = {"data": DataConfig, "network": NetworkConfig, "training": TrainingConfig}
+    tree: dict[str, Any] = {"data": {"source": source, "target": target}, "network": {}, "training": {"epochs": 200}}
+    own = [name for name in RunConfig.model_fields if name not in branches]
+    for name, value in options.items():
+        place = next((key for key, branch in branches.items() if name in branch.model_fields), None)
+        if place is None and name not in own:
+            known = [name for branch in branches.values() for name in branch.model_fields] + own
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = say(" Did you mean {close!r}?", close=close[0]) if close else ""
+            raise ConfigError(say("there is no option {name!r}.{hint}", name=name, hint=hint))
+        (tree if place is None else tree[place])[name] = value
+    note: Note = print if verbose else lambda text: None
+    folder = None if out is None else Path(out)
+    return execute(RunConfig.make(**tree), folder=folder, overwrite=overwrite, callbacks=callbacks, note=note)
 
 
 def execute(
@@ -161,7 +230,9 @@ def share_out(config: RunConfig, note: Note) -> Parts:
     data, seed = config.data, config.training.seed
     source = load_source(data.source, target=data.target)
     train = source.train
-    one_array = data.source.endswith(".npy")  # whose column the target can be
+    one_array = isinstance(data.source, np.ndarray) or str(data.source).endswith(
+        ".npy"
+    )  # whose column the target can be
     if data.target is not None and isinstance(train, Arrays) and not one_array:
         text = say(
             "{name} brings its own targets, so a target {target!r} cannot be chosen",
@@ -172,14 +243,14 @@ def share_out(config: RunConfig, note: Note) -> Parts:
     if config.start_from is None:
         TargetEncoding.fit(train.y, _task(config))  # on all rows, so that an error names the source's own
     test: Table | Arrays | None
-    if isinstance(data.test, str):
+    if not isinstance(data.test, (int, float)):
         test = _other(data.test, source)
     elif source.test is not None:
         test = source.test
         note(say("the source's own test set is used: {rows:,} rows", rows=test.rows))
     else:
         train, test = _hold_out(train, data.test, seed)
-    if isinstance(data.validation, str):
+    if not isinstance(data.validation, (int, float)):
         validation: Table | Arrays | None = _other(data.validation, source)
     else:
         train, validation = _hold_out(train, data.validation, (seed + 1) % 2**64)
@@ -190,10 +261,10 @@ def share_out(config: RunConfig, note: Note) -> Parts:
     return Parts(train, validation, test)
 
 
-def _other(path: str, source: Source) -> Table | Arrays:
+def _other(given: Any, source: Source) -> Table | Arrays:
     """A validation or test set from a file of its own."""
     target = source.train.target if isinstance(source.train, Table) else None
-    other = load_source(path, target=target)
+    other = load_source(given, target=target)
     return other.train
 
 
@@ -432,12 +503,18 @@ def plain(config: RunConfig) -> dict[str, Any]:
             return [simple(item) for item in value]
         if value is None or isinstance(value, (str, int, float, bool)):
             return value
+        if isinstance(value, Path):
+            return str(value)
         name = getattr(value, "name", None)
         if name is None or not is_dataclass(value):
             return repr(value)
-        return {"name": name, **{field.name: simple(getattr(value, field.name)) for field in fields(value)}}
+        return {"name": name, **{item.name: simple(getattr(value, item.name)) for item in fields(value)}}
 
-    tree: dict[str, Any] = simple(config)  # not model_dump(), which would lose the components' names
+    objects = {key: value for key, value in config.data if not isinstance(value, (str, float, int, Path, type(None)))}
+    data = config.data.replaced(**{key: type(value).__name__ for key, value in objects.items()})
+    tree: dict[str, Any] = simple(
+        config.replaced(data=data)
+    )  # not model_dump(), which would lose the components' names
     return tree
 
 
