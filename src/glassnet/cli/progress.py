@@ -28,7 +28,7 @@ class Progress(Callback):
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn(say("{text} left", text="").strip()),
+            TextColumn(say("left")),
             TimeRemainingColumn(),
             console=self._console,
             disable=not sys.stdout.isatty(),
