@@ -19,7 +19,7 @@ from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
 import glassnet
-from glassnet.training.trainer import available_cores
+from glassnet.engine import available_cores
 
 SIZES = (784, 256, 10)
 BATCH_SIZE = 256

@@ -258,9 +258,9 @@ def test_two_dropout_layers_in_a_row_are_refused():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"keep": 0.0}, "keep probability must be above 0 and at most 1, not 0.0"),
-        ({"keep": 1.5}, "keep probability must be above 0 and at most 1"),
-        ({"keep": float("nan")}, "keep probability must be above 0"),
+        ({"keep": 0.0}, "keep probability must be at least 2..-16 and at most 1, not 0.0"),
+        ({"keep": 1.5}, "keep probability must be at least 2..-16 and at most 1"),
+        ({"keep": float("nan")}, "keep probability must be at least 2"),
         ({"keep": 0.5, "variant": "gaussian"}, "variant must be 'inverted' or 'plain', not 'gaussian'"),
     ],
     ids=str,

@@ -61,7 +61,7 @@ def test_options_go_where_they_belong(tmp_path):
     )
     config = json.loads((tmp_path / "run/config.json").read_text())
     assert config["data"]["test"] == 0.25
-    assert config["data"]["source"] == "DataFrame"
+    assert config["data"]["source"] is None
     assert config["network"]["activation"] == "tanh"
     assert config["training"]["optimiser"] == "nesterov"
     assert run.model.network.layer(1).frozen

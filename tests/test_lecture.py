@@ -403,7 +403,11 @@ REFUSED = [
     (lambda: FNN(X0, Y0, PARAMS).forward(X0[:, :3]), ShapeError, r"x must have the shape \(N, 5\), not \(9, 3\)"),
     (lambda: FNN(X0, Y0, PARAMS).cross_entropy(X0, Y0), ShapeError, r"takes \(labels, outputs\)"),
     (lambda: FNN2(X0, Y0, PARAMS, (0.5, 0.5)), ConfigError, "prob_dropout needs 3 or 3 entries, not 2"),
-    (lambda: FNN2(X0, Y0, PARAMS, (0.0, 0.5, 1)), ConfigError, "keep probability must be above 0 and at most 1"),
+    (
+        lambda: FNN2(X0, Y0, PARAMS, (0.0, 0.5, 1)),
+        ConfigError,
+        "keep probability must be at least 2..-16 and at most 1",
+    ),
     (lambda: FNN2(X0, Y0, PARAMS, (0.9, 1.5, 1)), ConfigError, "keep probability"),
 ]
 

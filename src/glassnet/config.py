@@ -73,7 +73,7 @@ class TrainingConfig(Branch):
     shuffle: bool = True
     l1: NonNegative = 0.0
     l2: NonNegative = 0.0
-    weight_decay: NonNegative = 0.0
+    weight_decay: NonNegative | None = None
     decay_form: Literal["step", "lr"] = "step"
     max_norm: Positive | None = None
     regularise_biases: bool = False
@@ -114,6 +114,8 @@ class DataConfig(Branch):
     max_categories: Annotated[int, Field(gt=0)] = 100
     validation: Part = 0.1
     test: Part = 0.2
+
+    # ``source`` is None in the file of a run that was trained on objects of Python
 
 
 class RunConfig(Branch):

@@ -12,11 +12,12 @@ import numpy as np
 from glassnet.arrays import to_numpy
 from glassnet.data import Arrays, Encoding, Table, TargetEncoding, load_source
 from glassnet.data.examples import Examples
+from glassnet.engine.base import r2
 from glassnet.errors import ConfigError, DataError, ModelFileError
 from glassnet.losses import LOSSES, Loss
 from glassnet.losses import loss as make_loss
 from glassnet.messages import say
-from glassnet.network import Network, parameter_values
+from glassnet.network import Network, check_targets, parameter_values
 from glassnet.storage import read_arrays, read_document, write_arrays, write_document
 
 FORMAT = "glassnet-model"
@@ -163,8 +164,10 @@ class Model:
     def _prediction(self, mean: np.ndarray, spread: np.ndarray | None) -> Prediction:
         classes = list(range(mean.shape[1])) if self.target is None else list(self.target.classes)
         if self.task == "classification":
-            mean = np.clip(mean, np.finfo(np.float64).tiny, None)  # outputs may have been trained one by one,
-            mean = mean / mean.sum(axis=1, keepdims=True)  # and a softmax in float32 sums to 1 in its precision only
+            # A softmax in float32 sums to 1 in its precision only; outputs that were trained one by one need not, and
+            # may be negative. The largest stays the largest.
+            mean = mean - np.minimum(mean.min(axis=1, keepdims=True), 0.0) + np.finfo(np.float64).tiny
+            mean = mean / mean.sum(axis=1, keepdims=True)
             values = mean.argmax(axis=1) if self.target is None else self.target.decode(mean)
             return Prediction(values, mean, spread, classes)
         if self.task == "multilabel":
@@ -193,14 +196,15 @@ class Model:
     def evaluate_examples(self, examples: Examples) -> dict[str, Any]:
         """The same for encoded examples."""
         prediction = self.predict_features(examples.x)
+        n, outputs = len(examples.x), self.network.sizes[-1]
+        y = check_targets(np.asarray(examples.y), n=n, outputs=outputs, loss=self.loss, dtype=np.float64)
         if self.task == "classification":
             assert prediction.probabilities is not None
-            y = examples.y if examples.y.ndim == 1 else examples.y.argmax(axis=1)
+            y = y if y.ndim == 1 else y.argmax(axis=1)
             return _classification_figures(y, prediction.probabilities, prediction.classes)
         if self.task == "multilabel":
             assert prediction.probabilities is not None
-            return _label_figures(examples.y, prediction.probabilities, prediction.classes)
-        y = examples.y.astype(np.float64)
+            return _label_figures(y, prediction.probabilities, prediction.classes)
         true = y if self.target is None else self.target.decode(y)
         return _regression_figures(true.reshape(len(true), -1), prediction.values.reshape(len(true), -1))
 
@@ -217,7 +221,14 @@ class Model:
             If the files cannot be written.
         """
         folder = Path(folder)
-        manifest = {
+        manifest = self.manifest()
+        manifest["arrays"] = {"file": ARRAYS, "sha256": write_arrays(folder / ARRAYS, parameter_values(self.network))}
+        write_document(folder / MANIFEST, manifest)
+        return folder
+
+    def manifest(self) -> dict[str, Any]:
+        """Everything but the parameters' values, as pure JSON; ConfigError if something is a user's own."""
+        return {
             "format": FORMAT,
             "version": VERSION,
             "network": self.network.config(),
@@ -226,9 +237,6 @@ class Model:
             "target_name": self.target_name,
             "encoding": None if self.encoding is None else self.encoding.to_json(),
         }
-        manifest["arrays"] = {"file": ARRAYS, "sha256": write_arrays(folder / ARRAYS, parameter_values(self.network))}
-        write_document(folder / MANIFEST, manifest)
-        return folder
 
     @classmethod
     def load(cls, path: str | Path) -> Model:
@@ -332,12 +340,11 @@ def _per_class(right: np.ndarray, predicted: np.ndarray, true: np.ndarray, class
 
 def _regression_figures(y: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
     residual = y - predicted
-    spread = np.square(y - y.mean(axis=0)).sum(axis=0)
-    squares = np.square(residual).sum(axis=0)
-    r2 = np.where(spread > 0, 1.0 - squares / np.where(spread > 0, spread, 1), np.where(squares > 0, 0.0, 1.0))
+    mean = y.mean(axis=0)
+    each = r2(np.square(residual).sum(axis=0), mean, np.square(y - mean).sum(axis=0), len(y))
     return {
         "rows": len(y),
         "rmse": float(np.sqrt(np.square(residual).mean())),
         "mae": float(np.abs(residual).mean()),
-        "r2": float(r2.mean()),
+        "r2": float(each.mean()),
     }

@@ -216,6 +216,10 @@ class Network:
         if missing:
             raise InputError(say("there are no values for the parameters {names}", names=", ".join(missing)))
         for name, theta in self.parameters():
+            if tuple(values[name].shape) != tuple(theta.shape):
+                shapes = {"have": tuple(theta.shape), "come": tuple(values[name].shape)}
+                raise ShapeError(say("parameter {name} has the shape {have}, but {come} comes", name=name, **shapes))
+        for name, theta in self.parameters():
             theta[...] = like(values[name], theta)
 
     def load_layers(self, other: Network, layers: Iterable[int] | None = None) -> list[int]:

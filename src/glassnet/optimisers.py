@@ -35,9 +35,9 @@ class Optimiser(ABC):
     def step(self, theta: Array, gradient: Array, slots: Mapping[str, Array], lr: float, t: int) -> None:
         """Change ``theta`` and its slots in place."""
 
-    def regularisation(self, given: Regularisation) -> Regularisation:
-        """The regularisation that goes with this rule: the given one, unless the rule brings its own decay."""
-        return given
+    def regularisation(self, given: Regularisation, weight_decay: float | None = None) -> Regularisation:
+        """The regularisation that goes with this rule: the given one, with ``weight_decay`` if that is not None."""
+        return given if weight_decay is None else replace(given, weight_decay=weight_decay)
 
 
 OPTIMISERS: Registry[Optimiser] = Registry("optimiser", Optimiser)
@@ -187,9 +187,10 @@ class AdamW(Adam):
     weight_decay: float = 0.01
     name: ClassVar[str] = "adamw"
 
-    def regularisation(self, given: Regularisation) -> Regularisation:
-        """The given one, with decay scaled by the learning rate."""
-        return replace(given, weight_decay=given.weight_decay or self.weight_decay, decay_form="lr")
+    def regularisation(self, given: Regularisation, weight_decay: float | None = None) -> Regularisation:
+        """The given one, with decay scaled by the learning rate: ``weight_decay``, or else this rule's own."""
+        own = given.weight_decay or self.weight_decay
+        return replace(given, weight_decay=own if weight_decay is None else weight_decay, decay_form="lr")
 
 
 def _check_share(name: str, value: float) -> None:
@@ -227,7 +228,11 @@ class Clip:
         if self.value is not None:
             gradients = {name: namespace(g).clip(g, min=-self.value, max=self.value) for name, g in gradients.items()}
         if self.norm is not None and gradients:
-            norm = sum(float(namespace(g).sum(g * g)) for g in gradients.values()) ** 0.5
+            largest = max(float(namespace(g).max(namespace(g).abs(g))) for g in gradients.values())
+            if largest == 0:
+                return gradients
+            squares = [float(namespace(g).sum(namespace(g).square(g / largest))) for g in gradients.values()]
+            norm = largest * sum(squares) ** 0.5  # the squares of large entries alone would overflow
             if norm > self.norm:
                 gradients = {name: g * (self.norm / norm) for name, g in gradients.items()}
         return gradients

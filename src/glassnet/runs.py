@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,12 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Parts:
-    """A source's rows, shared out."""
+    """A source's rows, shared out; and the targets of all of them, encoded, which tells the task."""
 
     train: Table | Arrays
     validation: Table | Arrays | None
     test: Table | Arrays | None
+    kind: TargetEncoding | None
 
 
 @dataclass
@@ -75,7 +76,6 @@ class Run:
     test: dict[str, Any]
     config: RunConfig
     seconds: float
-    notes: list[str] = field(default_factory=list)
 
 
 def fit(
@@ -193,8 +193,14 @@ def _execute(config: RunConfig, folder: Path | None, callbacks: Iterable[Callbac
     base = None if config.start_from is None else Model.load(config.start_from)
     config = _like_base(config, base)
     model = _new_model(config, parts, target_name, base, note)
-    train_set, validation_set = _encoded(model, parts.train), _encoded(model, parts.validation)
+    if folder is not None:
+        model.manifest()  # what cannot be stored is refused before it is trained
+    train_set, validation_set, test_set = (
+        _encoded(model, part) for part in (parts.train, parts.validation, parts.test)
+    )
     assert train_set is not None
+    if base is None:
+        _forget_unused_inputs(model.network, train_set.x)
     training = _training(config, model, train_set, validation_set, note)
     # "none" and not null, so that the run made from this file chooses no criterion of its own
     recorded = training if training.early_stopping is not None else training.replaced(early_stopping="none")
@@ -218,9 +224,9 @@ def _execute(config: RunConfig, folder: Path | None, callbacks: Iterable[Callbac
             threads=training.threads,
             batch_size=training.batch_size,
         )
-    trainer = Trainer(model.network, training, callbacks)
+    weights = _class_weights(training.class_weight, model)
+    trainer = Trainer(model.network, training.replaced(class_weight=weights), callbacks)
     history = trainer.fit(train_set, validation_set)
-    test_set = _encoded(model, parts.test)
     test = {} if test_set is None else model.evaluate_examples(test_set)
     return Run(folder, model, history, test, config, time.perf_counter() - started)
 
@@ -230,9 +236,8 @@ def share_out(config: RunConfig, note: Note) -> Parts:
     data, seed = config.data, config.training.seed
     source = load_source(data.source, target=data.target)
     train = source.train
-    one_array = isinstance(data.source, np.ndarray) or str(data.source).endswith(
-        ".npy"
-    )  # whose column the target can be
+    path = str(data.source) if isinstance(data.source, (str, Path)) else ""
+    one_array = isinstance(data.source, np.ndarray) or path.endswith(".npy")  # whose column the target can be
     if data.target is not None and isinstance(train, Arrays) and not one_array:
         text = say(
             "{name} brings its own targets, so a target {target!r} cannot be chosen",
@@ -240,8 +245,11 @@ def share_out(config: RunConfig, note: Note) -> Parts:
             target=data.target,
         )
         raise ConfigError(text)
-    if config.start_from is None:
-        TargetEncoding.fit(train.y, _task(config))  # on all rows, so that an error names the source's own
+    kind: TargetEncoding | None = None
+    with suppress(DataError) if config.start_from is not None else nullcontext():
+        kind = TargetEncoding.fit(
+            train.y, _task(config)
+        )  # on all rows: the task, and errors that name the source's rows
     test: Table | Arrays | None
     if not isinstance(data.test, (int, float)):
         test = _other(data.test, source)
@@ -249,16 +257,16 @@ def share_out(config: RunConfig, note: Note) -> Parts:
         test = source.test
         note(say("the source's own test set is used: {rows:,} rows", rows=test.rows))
     else:
-        train, test = _hold_out(train, data.test, seed)
+        train, test = _hold_out(train, data.test, seed, kind)
     if not isinstance(data.validation, (int, float)):
         validation: Table | Arrays | None = _other(data.validation, source)
     else:
-        train, validation = _hold_out(train, data.validation, (seed + 1) % 2**64)
+        train, validation = _hold_out(train, data.validation, seed, kind, stream=1)
     rows = [say("{rows:,} to train", rows=train.rows)]
     rows += [] if validation is None else [say("{rows:,} to validate", rows=validation.rows)]
     rows += [] if test is None else [say("{rows:,} to test", rows=test.rows)]
     note(say("rows: {rows}", rows=", ".join(rows)))
-    return Parts(train, validation, test)
+    return Parts(train, validation, test, kind)
 
 
 def _other(given: Any, source: Source) -> Table | Arrays:
@@ -268,23 +276,16 @@ def _other(given: Any, source: Source) -> Table | Arrays:
     return other.train
 
 
-def _hold_out(part: Table | Arrays, share: float, seed: int) -> tuple[Table | Arrays, Table | Arrays | None]:
+def _hold_out(
+    part: Table | Arrays, share: float, seed: int, kind: TargetEncoding | None, *, stream: int = 0
+) -> tuple[Table | Arrays, Table | Arrays | None]:
+    """Rows to keep and rows held out, each class with its share."""
     if share == 0:
         return part, None
-    kept, held = split(part.rows, share, seed=seed, labels=_strata(part))
+    classes = kind is not None and kind.task == "classification"
+    labels = kind.encode(part.y) if kind is not None and classes else None
+    kept, held = split(part.rows, share, seed=seed, labels=labels, stream=stream)
     return part.take(kept), part.take(held)
-
-
-def _strata(part: Table | Arrays) -> np.ndarray | None:
-    """Labels to share out evenly, where the target looks like classes."""
-    y = part.y
-    if y is None or getattr(y, "ndim", 1) != 1:
-        return None
-    values = np.asarray(y)
-    if values.dtype.kind == "f":
-        return None
-    labels = np.asarray(values.astype(str) if values.dtype.kind == "O" else values)
-    return labels if len(np.unique(labels)) <= max(2, len(labels) // 10) else None
 
 
 def _like_base(config: RunConfig, base: Model | None) -> RunConfig:
@@ -305,17 +306,23 @@ def _new_model(config: RunConfig, parts: Parts, target_name: str | None, base: M
     network_config, loss = config.network, config.training.loss
     if base is not None and base.encoding is not None and base.target is not None:
         encoding, target = base.encoding, base.target
+        if config.data.scaling != "auto":
+            raise ConfigError(say("a run that starts from another has its encoding; leave scaling out"))
         same_target = config.data.target is None or config.data.target == base.target_name
-        if not same_target or config.load_layers is not None:
-            _, target = _fitted(config, parts.train)
+        same_task = config.data.task is None or config.data.task == base.target.task
+        if not (same_target and same_task) or config.load_layers is not None:
+            _, target = _fitted(config, parts)
+        note(say("rows and targets are encoded as in {run}", run=config.start_from))
     else:
-        encoding, target = _fitted(config, parts.train)
-    for text in (target.note, *encoding.notes):
-        note(text)
+        encoding, target = _fitted(config, parts)
+        for text in (parts.kind.note if parts.kind is not None else target.note, *encoding.notes):
+            note(text)
     chosen = make_loss(TASK_LOSS[target.task] if loss == "auto" else loss)
     _check_loss(chosen.target, target.task, chosen.name)
     output = network_config.output
-    if output == "auto":
+    if output == "auto" and base is not None and make_loss(base.loss).name == chosen.name:
+        output = base.network.layers[-1].config().get("activation", "identity")
+    elif output == "auto":
         output = "softmax" if chosen.name == "log_loss" else "identity"
     hidden = network_config.hidden
     if hidden is None:
@@ -342,11 +349,20 @@ def _new_model(config: RunConfig, parts: Parts, target_name: str | None, base: M
     return Model(network, chosen, target, encoding, target_name)
 
 
-def _fitted(config: RunConfig, part: Table | Arrays) -> Any:
+def _forget_unused_inputs(network: Network, x: np.ndarray) -> None:
+    """Weight 0 for inputs that are 0 in every training row: training cannot change it, and chance should not decide.
+
+    Such are the slots for categories that did not occur, columns of one value, and pixels at the edge.
+    """
+    first = network.layer(1).params["W"]
+    first[:, ~x.any(axis=0)] = 0.0
+
+
+def _fitted(config: RunConfig, parts: Parts) -> Any:
     data = config.data
     return fit_encodings(
-        part,
-        task=_task(config),
+        parts.train,
+        task=_task(config) or (None if parts.kind is None else parts.kind.task),
         scaling=data.scaling,
         max_categories=data.max_categories,
         standardise_target=not _counts(config),
@@ -423,6 +439,20 @@ def _training(
     if stopping is not None:
         note(say("early stopping: {criterion}, on the validation set", criterion=stopping))
     return training
+
+
+def _class_weights(given: Any, model: Model) -> Any:
+    """Weights by class, which are given by label, by class index."""
+    if not isinstance(given, dict) or model.target is None or model.target.task != "classification":
+        return given
+    index = {str(label): k for k, label in enumerate(model.target.classes)}
+    unknown = [label for label in given if str(label) not in index]
+    if unknown:
+        text = say(
+            "class_weight names {unknown!r}; the classes are {classes}", unknown=unknown[0], classes=", ".join(index)
+        )
+        raise ConfigError(text)
+    return {index[str(label)]: weight for label, weight in given.items()}
 
 
 # The folder
@@ -510,8 +540,8 @@ def plain(config: RunConfig) -> dict[str, Any]:
             return repr(value)
         return {"name": name, **{item.name: simple(getattr(value, item.name)) for item in fields(value)}}
 
-    objects = {key: value for key, value in config.data if not isinstance(value, (str, float, int, Path, type(None)))}
-    data = config.data.replaced(**{key: type(value).__name__ for key, value in objects.items()})
+    objects = [key for key, value in config.data if not isinstance(value, (str, float, int, Path, type(None)))]
+    data = config.data.replaced(**dict.fromkeys(objects))  # objects of Python: a file cannot hold them
     tree: dict[str, Any] = simple(
         config.replaced(data=data)
     )  # not model_dump(), which would lose the components' names

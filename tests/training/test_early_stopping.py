@@ -229,7 +229,7 @@ BAD = [
     ("GLX", "unknown early stopping criterion 'GLX'.*Did you mean 'gl'"),
     ("5", "unknown early stopping criterion"),
     ("pq(k=1)", "at least 2, not 1"),
-    ("up(k=2.5)", "at least 1, not 2.5"),
+    ("up(k=2.5)", "must be a number .int., not 2.5"),
     ("gl(alpha=1e999)", "alpha must be finite"),
     ("patience(tolerance=1)", "tolerance"),
     (True, "cannot use True as the early stopping criterion"),

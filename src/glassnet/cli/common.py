@@ -69,9 +69,9 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left")
+    table = Table(title=Text(title) if title else None, title_justify="left")
     for k, column in enumerate(columns):
-        table.add_column(column, justify="left" if k == 0 else "right")
+        table.add_column(Text(str(column)), justify="left" if k == 0 else "right")
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row))
     console().print(table)

@@ -35,6 +35,8 @@ class Progress(Callback):
             transient=True,
         )
         self._task: Any = None
+        if self._bar.disable:
+            self.every = sys.maxsize  # nobody watches: let the engine make a whole epoch at once
 
     def __enter__(self) -> Self:
         self._bar.start()

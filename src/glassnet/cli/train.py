@@ -251,7 +251,7 @@ def command(
     defaults = {"training": {"epochs": 200}}
     stored = {} if config is None else _checked(config, source)
     tree = merge(merge(defaults, stored), _without_none(given))
-    if "source" not in tree["data"]:
+    if tree["data"].get("source") is None:
         raise ConfigError(missing)
     run_config = RunConfig.make(**tree)
     name = Path(run_config.data.source).name.split(".")[0]
@@ -293,6 +293,8 @@ def _draw(run: Run, reporter: Any) -> Path | None:
     from glassnet.runs import FIGURES
 
     assert run.folder is not None
+    if not len(run.history):
+        return None
     try:
         return draw_curves(run.history, run.folder / FIGURES / "curves.png", title=run.folder.name)
     except MissingExtraError as error:
@@ -302,6 +304,9 @@ def _draw(run: Run, reporter: Any) -> Path | None:
 
 def _report(run: Run, figure: Path | None) -> None:
     history = run.history
+    if not len(history):  # interrupted in the first epoch
+        common.console().print(history.stop_reason, markup=False)
+        return
     kept = history.best_epoch or len(history)  # the epoch whose parameters the model has
     last = history.epochs[kept - 1]
     metric = "accuracy" if "accuracy" in last else "r2"

@@ -12,7 +12,7 @@ from glassnet.messages import say
 from glassnet.random import Purpose, check_seed, permutation
 
 
-def split(n: int, share: float, *, seed: int, labels: Any = None) -> tuple[np.ndarray, np.ndarray]:
+def split(n: int, share: float, *, seed: int, labels: Any = None, stream: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Divide ``n`` rows at random into training rows and held-out rows.
 
     The same arguments give the same rows on every machine. With labels each class gets its share of the held-out
@@ -29,6 +29,9 @@ def split(n: int, share: float, *, seed: int, labels: Any = None) -> tuple[np.nd
     labels : array-like, (n,), or None, default None
         The class of each row, of any type that can be compared; missing values are a class of their own.
 
+    stream : int, default 0
+        Splits of different streams are independent.
+
     Returns
     -------
     train_index, held_index : ndarray of int64
@@ -44,7 +47,7 @@ def split(n: int, share: float, *, seed: int, labels: Any = None) -> tuple[np.nd
             "the share of rows to hold out lies between 0 and 1, not {share}; 0.2 holds out a fifth", share=share
         )
         raise DataError(text)
-    order = permutation(n, seed=check_seed(seed), purpose=Purpose.SPLIT)
+    order = permutation(n, seed=check_seed(seed), epoch=stream, purpose=Purpose.SPLIT)
     codes = np.zeros(n, dtype=np.int64) if labels is None else _class_codes(labels)
     if len(codes) != n:
         raise DataError(say("there are {n:,} rows but {count:,} labels to split by", n=n, count=len(codes)))

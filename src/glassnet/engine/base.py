@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,7 +26,8 @@ class Totals:
     right : whether ``hits`` is what is counted: for classes and labels
     hits : Σ w_n [prediction n is right]
     squares : Σ w_n (y_n − ŷ_n)², (K,), for numbers
-    y, y2 : Σ w_n y_n and Σ w_n y_n², (K,), likewise
+    mean : Σ w_n y_n / Σ w_n, (K,), likewise
+    spread : Σ w_n (y_n − mean)², (K,), likewise
     """
 
     weight: Any = 0.0
@@ -34,32 +35,43 @@ class Totals:
     right: bool = False
     hits: Any = 0.0
     squares: Any = 0.0
-    y: Any = 0.0
-    y2: Any = 0.0
+    mean: Any = 0.0
+    spread: Any = 0.0
 
-    def add(self, loss: Loss, value: Array, a: Array, y: Array, weight: Array | None) -> None:
-        """Count a batch with the outputs ``a`` (N, M) and the loss ``value``."""
+    @classmethod
+    def of(cls, loss: Loss, value: Array, a: Array, y: Array, weight: Array | None) -> Totals:
+        """Those of a batch with the outputs ``a`` (N, M) and the loss ``value``."""
         xp = namespace(a)
-        total = len(a) if weight is None else xp.sum(_wide(weight))
-        self.weight = self.weight + total
-        self.loss = self.loss + value * total
-        self.right = y.ndim == 1 or loss.target in ("classes", "labels")
-        if self.right:
-            if y.ndim == 1 or loss.target == "classes":
-                right = xp.argmax(a, axis=1) == (y if y.ndim == 1 else xp.argmax(y, axis=1))
-            else:
-                right = xp.all((a > 0) == (y > 0.5), axis=1)
-            self.hits = self.hits + (xp.sum(right) if weight is None else xp.sum(right * weight))
+        w = xp.ones(a.shape[0], dtype=a.dtype, device=a.device) if weight is None else weight
+        w = _wide(w)
+        total = xp.sum(w)
+        sums = cls(total, _wide(xp.asarray(value)) * total, y.ndim == 1 or loss.target in ("classes", "labels"))
+        if not sums.right:
+            y, w = _wide(y), w[:, None]
+            sums.squares = xp.sum(w * xp.square(_wide(loss.link(a)) - y), axis=0)
+            sums.mean = xp.sum(w * y, axis=0) / xp.where(total > 0, total, xp.ones_like(total))
+            sums.spread = xp.sum(w * xp.square(y - sums.mean), axis=0)
+        elif y.ndim == 1 or loss.target == "classes":
+            hits = xp.argmax(a, axis=1) == (y if y.ndim == 1 else xp.argmax(y, axis=1))
+            sums.hits = xp.sum(w * hits)
         else:
-            w = 1.0 if weight is None else _wide(weight)[:, None]
-            y = _wide(y)
-            self.squares = self.squares + xp.sum(w * xp.square(_wide(loss.link(a)) - y), axis=0)
-            self.y = self.y + xp.sum(w * y, axis=0)
-            self.y2 = self.y2 + xp.sum(w * xp.square(y), axis=0)
+            sums.hits = xp.sum(w * xp.all((a > 0) == (y > 0.5), axis=1))
+        return sums
 
     def __add__(self, other: Totals) -> Totals:
-        sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name != "right"}
-        return Totals(**sums, right=self.right or other.right)
+        """The sums over both; spreads by the formula of Chan, Golub and LeVeque 1979, in which nothing cancels."""
+        weight = self.weight + other.weight
+        share = other.weight / (weight + (weight == 0))
+        step = other.mean - self.mean
+        return Totals(
+            weight,
+            self.loss + other.loss,
+            self.right or other.right,
+            self.hits + other.hits,
+            self.squares + other.squares,
+            self.mean + share * step,
+            self.spread + other.spread + self.weight * share * step * step,
+        )
 
     def metrics(self) -> dict[str, float]:
         """The mean loss, and the accuracy or R² (the mean over the outputs)."""
@@ -68,13 +80,18 @@ class Totals:
         if self.right:
             figures["accuracy"] = _number(self.hits) / weight if weight else float("nan")
         else:
-            squares, y, y2 = (np.asarray(to_numpy(v), dtype=np.float64) for v in (self.squares, self.y, self.y2))
-            spread = y2 - y * y / weight if weight else y2
-            perfect = np.where(squares > 0, 0.0, 1.0)  # of a column that is constant, as scikit-learn has it
-            figures["r2"] = float(
-                np.mean(np.where(spread > 0, 1.0 - squares / np.where(spread > 0, spread, 1), perfect))
+            squares, mean, spread = (
+                np.asarray(to_numpy(v), np.float64) for v in (self.squares, self.mean, self.spread)
             )
+            figures["r2"] = float(np.mean(r2(squares, mean, spread, weight)))
         return figures
+
+
+def r2(squares: np.ndarray, mean: np.ndarray, spread: np.ndarray, weight: float) -> np.ndarray:
+    """1 − squares / spread for each output; of a constant one 1 if it is met and else 0, as scikit-learn has it."""
+    rounding = weight * np.square(8 * np.finfo(np.float64).eps * mean)
+    constant = spread <= rounding
+    return np.where(constant, squares <= rounding, 1.0 - squares / np.where(constant, 1.0, spread))
 
 
 def _wide(array: Array) -> Array:

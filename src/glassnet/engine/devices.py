@@ -15,9 +15,10 @@ from glassnet.messages import say
 
 CPU = "cpu"
 TORCH_CPU = "torch"
+LACKING = {("mps", "float64")}
 
 
-def resolve_device(name: str = "auto") -> str:
+def resolve_device(name: str = "auto", dtype: str = "float32") -> str:
     """The device that ``name`` stands for.
 
     Parameters
@@ -26,6 +27,8 @@ def resolve_device(name: str = "auto") -> str:
         "cpu": NumPy on the CPU, which is faster there than torch. "torch": torch on the CPU, the path that an
         accelerator takes. "cuda", "cuda:1", "mps", "xpu" and so on: torch on that device. "auto": the accelerator that
         torch offers, if the machine shows signs of one, else "cpu".
+    dtype : {"float32", "float64"}, default "float32"
+        Of the network. "auto" does not choose a device that lacks it.
 
     Raises
     ------
@@ -35,7 +38,10 @@ def resolve_device(name: str = "auto") -> str:
     if name in (CPU, TORCH_CPU):
         return name
     if name == "auto":
-        return (accelerator() or CPU) if _may_have_accelerator() else CPU
+        found = accelerator() if _may_have_accelerator() else None
+        return found if found is not None and (found, dtype) not in LACKING else CPU
+    if (name.partition(":")[0], dtype) in LACKING:
+        raise ConfigError(say("the device {name!r} has no {dtype}; use 'cpu', or float32", name=name, dtype=dtype))
     import torch
 
     try:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from glassnet.arrays import Array, like, namespace
+from glassnet.arrays import Array, like
 from glassnet.backprop import backward_pass, forward_pass
 from glassnet.data.examples import Examples
 from glassnet.engine.base import Engine, Totals
@@ -31,13 +31,13 @@ class ReferenceEngine(Engine):
 
     def place(self, examples: Examples) -> Examples:
         """Move the examples to the device, in the network's precision."""
-        xp = namespace(self._like)
-        dtype = self._like.dtype
-        x = xp.astype(like(examples.x, self._like), dtype, copy=False)
-        y = like(examples.y, self._like)
-        y = check_targets(y, n=len(x), outputs=self._own.sizes[-1], loss=self.loss, dtype=dtype)
-        weight = examples.weight
-        return Examples(x, y, None if weight is None else xp.astype(like(weight, self._like), dtype))
+        dtype = self.network.dtype  # taken here already: not every device has float64
+        n, outputs = len(examples), self.network.sizes[-1]
+        y = check_targets(np.ascontiguousarray(examples.y), n=n, outputs=outputs, loss=self.loss, dtype=dtype)
+        arrays = [np.ascontiguousarray(examples.x, dtype=dtype), y]
+        if examples.weight is not None:
+            arrays.append(np.ascontiguousarray(examples.weight, dtype=dtype))
+        return Examples(*(like(array, self._like) for array in arrays))
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the trainer says what became of the loss
     def train(
@@ -50,7 +50,7 @@ class ReferenceEngine(Engine):
             start = first + step * batch_size
             batch = examples.take(rows[start : start + batch_size])
             draws = self._own.draws(len(batch), first=start, epoch=epoch)
-            totals.add(self.loss, *self._step(batch, draws, lr))
+            totals = totals + Totals.of(self.loss, *self._step(batch, draws, lr))
         return totals
 
     def _step(self, batch: Examples, draws: Draws, lr: float) -> tuple[Array, Array, Array, Array | None]:
@@ -71,10 +71,10 @@ class ReferenceEngine(Engine):
             x, y = examples.x[part], examples.y[part]
             weight = None if examples.weight is None else examples.weight[part]
             a = self._own.forward(x)
-            totals.add(self.loss, self.loss.value(a, y, weight), a, y, weight)
+            totals = totals + Totals.of(self.loss, self.loss.value(a, y, weight), a, y, weight)
         return totals
 
     def sync(self) -> None:
         """On the CPU the arrays are the network's own; from elsewhere they are copied."""
-        if self._own is not self.network and self.device != TORCH_CPU:
+        if self._own is not self.network:
             self.network.set_parameters(dict(self._own.parameters()))

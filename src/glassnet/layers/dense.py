@@ -46,6 +46,10 @@ class Dense(Layer):
                 b=None if b is None else tuple(b.shape),
             )
             raise ShapeError(text)
+        dtypes = {str(theta.dtype).removeprefix("torch.") for theta in self.params.values()}
+        if len(dtypes) > 1 or not dtypes <= {"float32", "float64"}:
+            text = say("W and b must both be float32 or both float64, not {dtypes}", dtypes=", ".join(sorted(dtypes)))
+            raise ConfigError(text)
 
     @classmethod
     def draw(

@@ -32,8 +32,8 @@ class Dropout(Layer):
 
     def __init__(self, keep: float, variant: Variant = "inverted") -> None:
         super().__init__()
-        if not 0 < keep <= 1:
-            raise ConfigError(say("a keep probability must be above 0 and at most 1, not {keep}", keep=keep))
+        if not 2**-16 <= keep <= 1:  # what the draws can tell from 0
+            raise ConfigError(say("a keep probability must be at least 2**-16 and at most 1, not {keep}", keep=keep))
         if variant not in ("inverted", "plain"):
             raise ConfigError(
                 say("the dropout variant must be 'inverted' or 'plain', not {variant!r}", variant=variant)

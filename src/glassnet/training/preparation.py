@@ -32,6 +32,8 @@ class Preparation:
         self.network = network
         self.loss = loss
         self.class_weight = class_weight
+        if isinstance(class_weight, dict):  # files have text for keys
+            self.class_weight = {int(k) if str(k).isdigit() else k: weight for k, weight in class_weight.items()}
         self._tables: list[dict[int, float]] | None = None
 
     def __call__(self, examples: Examples) -> Examples:
@@ -100,10 +102,9 @@ def default_loss(network: Network, y: np.ndarray) -> Loss:
     Class indices or one-hot rows: log loss after softmax, else cross-entropy. Other rows of 0 and 1: binary
     cross-entropy. Anything else: squared error.
     """
-    whole = y.dtype.kind in "iub"
     zeros_and_ones = y.ndim == 2 and y.shape[1] > 1 and bool(((y == 0) | (y == 1)).all())
     one_hot = zeros_and_ones and bool((y.sum(axis=1) == 1).all())
-    if (y.ndim == 1 and whole and network.sizes[-1] > 1) or one_hot:
+    if (y.ndim == 1 and network.sizes[-1] > 1) or one_hot:
         softmax = isinstance(getattr(network.layers[-1], "activation", None), Softmax)
         return make_loss("log_loss" if softmax else "cross_entropy")
     return make_loss("binary_cross_entropy" if zeros_and_ones else "squared_error")

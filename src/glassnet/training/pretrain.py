@@ -28,7 +28,7 @@ def pretrain(network: Network, x: Any, *, how: Literal["greedy", "whole"] = "gre
     Parameters
     ----------
     network : Network
-        With at least one hidden dense layer. Its output layer is left as it is; so are frozen layers when greedy.
+        With at least one hidden dense layer. Its output layer is left as it is, and so are frozen layers.
     x : array (N, n[0])
     how : {"greedy", "whole"}, default "greedy"
     **config

@@ -78,14 +78,13 @@ class Trainer:
         regularisation = Regularisation(
             l1=config.l1,
             l2=config.l2,
-            weight_decay=config.weight_decay,
             decay_form=config.decay_form,
             max_norm=config.max_norm,
             biases=config.regularise_biases,
         )
-        self.regularisation = self.optimiser.regularisation(regularisation)
+        self.regularisation = self.optimiser.regularisation(regularisation, config.weight_decay)
         self.updater = Updater(self.optimiser, self.regularisation, Clip(config.clip_norm, config.clip_value))
-        self.device = resolve_device(config.device)
+        self.device = resolve_device(config.device, network.dtype)
         self.prepare = Preparation(network, self.loss, config.class_weight)
         self.engine = choose(config.engine)(network, self.loss, self.updater, self.device)
         copies = 1 + len(self.optimiser.slots) + (config.early_stopping is not None)
@@ -271,8 +270,8 @@ def train(
         A share of the rows to hold out (stratified by class), or a set of one's own.
     callbacks : sequence of Callback, default ()
     loss : str, dict, Loss or pair of functions, default "auto"
-        "auto": if y holds class indices and the network has several outputs, cross-entropy (log loss after softmax),
-        else squared error. By name: squared_error, absolute_error, huber, poisson, cross_entropy,
+        "auto": for class indices or one-hot rows cross-entropy (log loss after softmax), for other rows of 0 and 1
+        binary cross-entropy, else squared error. By name: squared_error, absolute_error, huber, poisson, cross_entropy,
         binary_cross_entropy, log_loss.
     optimiser : str, dict or Optimiser, default "adam"
         sgd, momentum, nesterov, rmsprop, adam, adamw.
@@ -294,6 +293,7 @@ def train(
     train_figures : {"running", "after"}, default "running"
         Training loss and metric as they were during the epoch (dropout on), or of all rows after it.
     class_weight : "balanced" or dict, optional
+        By class index. A batch's loss is its own weighted mean, so in a batch of one row weights have no effect.
     seed : int, default 0
         Of the order of the rows and of the held-out share. The dropout masks follow the network's seed.
     device : str, default "auto"
