@@ -402,7 +402,11 @@ REFUSED = [
     (lambda: FNN(X0, Y0, PARAMS).cal_params_partial(), ConfigError, "call cal_neuron_errors first"),
     (lambda: FNN(X0, Y0, PARAMS).forward(X0[:, :3]), ShapeError, r"x must have the shape \(N, 5\), not \(9, 3\)"),
     (lambda: FNN(X0, Y0, PARAMS).cross_entropy(X0, Y0), ShapeError, r"takes \(labels, outputs\)"),
-    (lambda: FNN2(X0, Y0, PARAMS, (0.5, 0.5)), ConfigError, "prob_dropout needs 3 or 3 entries, not 2"),
+    (
+        lambda: FNN2(X0, Y0, PARAMS, (0.5, 0.5)),
+        ConfigError,
+        "prob_dropout needs 3 entries, or one for each of the 3 layers",
+    ),
     (
         lambda: FNN2(X0, Y0, PARAMS, (0.0, 0.5, 1)),
         ConfigError,

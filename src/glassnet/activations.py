@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from glassnet.arrays import Array, WrittenFor, call_with, erf, namespace
-from glassnet.errors import ConfigError
+from glassnet.errors import ConfigError, ShapeError
 from glassnet.messages import say
 from glassnet.registry import Registry
 
@@ -296,14 +296,25 @@ class Custom(Activation):
             raise ConfigError(say("a custom activation takes either its derivative or its pull_back_function"))
 
     def __call__(self, z: Array) -> Array:
-        return call_with(self.arrays, self.function, z)
+        return _same_shape(call_with(self.arrays, self.function, z), z)
 
     def pull_back(self, grad_a: Array, z: Array, /) -> Array:
         """grad_a ⊙ σ′(z), or the user's own pull-back."""
         if self.derivative is not None:
-            return grad_a * call_with(self.arrays, self.derivative, z)
+            return grad_a * _same_shape(call_with(self.arrays, self.derivative, z), z)
         assert self.pull_back_function is not None
-        return call_with(self.arrays, self.pull_back_function, grad_a, z)
+        return _same_shape(call_with(self.arrays, self.pull_back_function, grad_a, z), z)
+
+
+def _same_shape(result: Array, z: Array) -> Array:
+    if tuple(result.shape) != tuple(z.shape):
+        text = say(
+            "a custom activation must keep the shape {shape}, but gives {came}",
+            shape=tuple(z.shape),
+            came=tuple(result.shape),
+        )
+        raise ShapeError(text)
+    return result
 
 
 def activation(

@@ -6,6 +6,7 @@ with parameters, a mapping, or, in Python, an object.
 
 from __future__ import annotations
 
+import difflib
 import json
 import tomllib
 from collections.abc import Mapping
@@ -167,8 +168,12 @@ def _first_problem(cls: type[BaseModel], error: ValidationError) -> str:
         branch: Any = cls
         for part in path[:-1]:
             branch = branch.model_fields[part].annotation
+        close = difflib.get_close_matches(str(path[-1]), branch.model_fields, n=1)
+        hint = say(" Did you mean {close!r}?", close=close[0]) if close else ""
         known = ", ".join(branch.model_fields)
-        return say("unknown option {where!r}; the options here are: {known}", where=where, known=known)
+        return say(
+            "unknown option {where!r}; the options here are: {known}.{hint}", where=where, known=known, hint=hint
+        )
     if problem["type"] == "missing":
         return say("the option {where!r} is missing", where=where)
     return say(

@@ -265,6 +265,8 @@ class FNN:
         self._train(max_epochs, lr, decay=0.0)
 
     def _train(self, max_epochs: int, lr: float, decay: float) -> None:
+        if not lr >= 0:
+            raise ConfigError(say("the learning rate must not be negative: {lr}", lr=lr))
         update = Updater(SGD(), Regularisation(weight_decay=decay))
         for epoch in range(max_epochs):
             first = 0
@@ -332,7 +334,11 @@ class FNN2(FNN):
         if len(keeps) == 3:
             keeps = (keeps[0], *[keeps[1]] * (len(dense) - 1), keeps[2])
         if len(keeps) != len(dense) + 1:
-            text = say("prob_dropout needs 3 or {n} entries, not {came}", n=len(dense) + 1, came=len(keeps))
+            text = say(
+                "prob_dropout needs 3 entries, or one for each of the {n} layers from the input on, not {came}",
+                n=len(dense) + 1,
+                came=len(self.prob_dropout),
+            )
             raise ConfigError(text)
         layers: list[Layer] = []
         for keep, layer in zip(keeps, [*dense, None], strict=True):

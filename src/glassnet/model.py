@@ -104,6 +104,9 @@ class Model:
         if self.encoding is not None:
             return self.encoding.encode(part, dtype=self.network.dtype)
         if isinstance(part, Table):
+            columns = [part.columns.column(name).to_numpy() for name in part.feature_columns]
+            if len(columns) == self.network.sizes[0] and all(column.dtype.kind in "biuf" for column in columns):
+                return np.column_stack(columns).astype(self.network.dtype)
             raise DataError(
                 say(
                     "this model was saved without an encoding; give it arrays of shape (N, {n})",

@@ -260,9 +260,9 @@ class Network:
                 theta[...] = like(theirs[name], theta)
         return numbers
 
-    def freeze(self, layers: Iterable[int]) -> None:
-        """Let training leave these layers, numbered from 1, as they are; all others are trained."""
-        numbers = set(layers)
+    def freeze(self, layers: Iterable[int] | int) -> None:
+        """Let training leave these layers, or this one, numbered from 1, as they are; all others are trained."""
+        numbers = {layers} if isinstance(layers, int) else set(layers)
         for number in numbers:
             self.layer(number)
         for layer in self.layers:
@@ -350,7 +350,7 @@ def check_targets(y: Array, *, n: int, outputs: int, loss: Loss, dtype: Any) -> 
 
 def check_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     """Layer sizes as a tuple of int, or ConfigError."""
-    sizes = tuple(sizes)
+    sizes = tuple(sizes) if isinstance(sizes, Iterable) else (sizes,)
     whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in sizes)
     if len(sizes) < 2 or not whole:
         text = say("sizes must be at least two whole numbers above 0 (inputs, …, outputs), not {sizes!r}", sizes=sizes)

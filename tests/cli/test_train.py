@@ -440,15 +440,15 @@ def test_frozen_layers_stay_bit_for_bit(train, base):
 
 
 def test_loaded_layers_only(train, base):
-    """With all layers frozen but those drawn anew, the frozen ones are the source's and the last is not."""
-    words = ["--hidden", "20,12", "--load-layers", "1,2", "--freeze", "1,2,3", "--seed", "9", "--epochs", "1"]
+    """With the loaded layers frozen, they are the source's, and the last, drawn anew, is not."""
+    words = ["--hidden", "20,12", "--load-layers", "1,2", "--freeze", "1,2", "--seed", "9", "--epochs", "1"]
     assert train("digits", "--from", "base", *words)["load_layers"] == [1, 2]
     assert [same(base, values("trained"), layer) for layer in (1, 2, 3)] == [True, True, False]
 
 
 def test_a_run_that_starts_from_another_keeps_its_activations(train, base):
     """The weights were learned for them."""
-    train("digits", "--from", "base", "--freeze", "1,2,3", "--epochs", "1")
+    train("digits", "--from", "base", "--freeze", "1,2", "--lr", "1e-30", "--epochs", "1")
     assert glassnet.load("trained").evaluate("digits") == glassnet.load("base").evaluate("digits")
     config = train("digits", "--from", "base", "--activation", "relu", "--epochs", "1", out="other")
     assert config["network"]["activation"] == "relu"
@@ -700,3 +700,9 @@ def test_a_target_for_a_source_that_brings_its_own_is_refused(run):
     result = run("train", "digits", "--target", "x")
     assert result.code == 2
     assert "brings its own targets" in result.err
+
+
+def test_nothing_to_train_is_said(run, base):
+    result = run("train", "digits", "--from", "base", "--freeze", "1,2,3")
+    assert result.code == 2
+    assert "all layers are frozen" in result.err

@@ -110,7 +110,9 @@ def test_what_did_not_occur_in_training_has_no_weight():
     for seed in range(3):
         table = {"colour": np.array(["red", "green"] * 45), "y": np.arange(90) % 2}
         model = glassnet.fit(table, "y", seed=seed, epochs=3, threads=1).model
-        unseen = model.network.layer(1).params["W"][:, model.encoding.feature_names.index("colour=unseen")]
+        unseen = model.network.layer(1).params["W"][
+            :, [n.startswith("colour") for n in model.encoding.feature_names].index(True) + 2
+        ]
         assert not unseen.any()
         predictions.append(model.predict({"colour": np.array(["blue", "red"])}).probabilities)
     assert np.isfinite(predictions).all()
@@ -180,3 +182,33 @@ def test_what_cannot_be_stored_is_refused_before_training(tmp_path):
     with pytest.raises(glassnet.errors.ConfigError, match="user's own activation"):
         glassnet.fit("iris", activation=pair, out=tmp_path / "run", callbacks=[Never()])
     assert not (tmp_path / "run").exists()
+
+
+def test_a_figure_that_is_none_is_named():
+    history = glassnet.train(Network.dense([3, 1]), X, X[:, 0], epochs=1, threads=1)
+    assert history["val_loss"] == []
+    with pytest.raises(KeyError, match="there is no figure 'val_acc'"):
+        history["val_acc"]
+
+
+def test_a_wrong_gradient_is_false():
+    wrong = Network.dense([3, 4, 1], (np.sin, np.sin), dtype="float64")
+    assert not glassnet.check_gradients(wrong, "squared_error", X[:5], X[:5, :1])
+    assert glassnet.check_gradients(Network.dense([3, 4, 1]), "squared_error", X[:5], X[:5, :1])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: glassnet.train([3, 1], X, X), "expected a Network"),
+        (lambda: glassnet.train(Network.dense([3, 1]), X, X[:, 0], callbacks=Listener()), "a list of Callback objects"),
+        (lambda: glassnet.train(Network.dense([3, 1]), X, X[:, 0], validation="0.2"), "validation is a share"),
+        (lambda: glassnet.train(Network.dense([3, 1]), X, X[:, 0], optimizer="sgd"), "Did you mean 'optimiser'"),
+        (lambda: Network.dense(64), "at least two whole numbers"),
+        (lambda: Network.dense([3, 2, 1], (lambda z: z[:1], np.cos)).forward(X), "must keep the shape"),
+    ],
+    ids=range(6),
+)
+def test_slips_are_answered(call, message):
+    with pytest.raises(glassnet.errors.InputError, match=message):
+        call()

@@ -20,14 +20,20 @@ def help_text() -> str:
 
 def command(run: RunArgument, source: SourceArgument, as_json: JsonOption = False) -> int:
     """Evaluate and print the figures."""
+    from glassnet.data import load_source
     from glassnet.model import load
 
-    figures = load(run).evaluate(source)
+    model = load(run)
+    loaded = load_source(source, target=model.target_name)
+    figures = model.evaluate(loaded.train if loaded.test is None else loaded.test)
     if as_json:
         print_json(figures)
     else:
         print_figures(figures)
-        _remark(run, source)
+        if loaded.test is not None:
+            print(say("these rows are the source's own test set"))
+        else:
+            _remark(run, source)
     return 0
 
 

@@ -47,7 +47,11 @@ def command(
     ] = None,
     validation: Annotated[
         str | None,
-        _option(say("Share of the rows (0.1), or a file, to watch for early stopping."), DATA, "--validation"),
+        _option(
+            say("Share of the rows that the test leaves (0.1), or a file, to watch for early stopping."),
+            DATA,
+            "--validation",
+        ),
     ] = None,
     test: Annotated[
         str | None, _option(say("Share of the rows (0.2), or a file, to test on at the end."), DATA, "--test")

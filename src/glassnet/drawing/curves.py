@@ -43,9 +43,10 @@ def draw_curves(history: History, path: str | Path, *, title: str = "", dark: bo
 
 def _panel(axes: Axes, history: History, key: str, name: str, theme: Theme) -> None:
     epochs = history["epoch"]
-    axes.plot(epochs, history[key], color=theme.negative, label=canvas.say("training"))
+    marker = "o" if len(epochs) == 1 else None  # a line of one point cannot be seen
+    axes.plot(epochs, history[key], marker=marker, color=theme.negative, label=canvas.say("training"))
     if history[f"val_{key}"]:
-        axes.plot(epochs, history[f"val_{key}"], color=theme.positive, label=canvas.say("validation"))
+        axes.plot(epochs, history[f"val_{key}"], marker=marker, color=theme.positive, label=canvas.say("validation"))
     if history.best_epoch is not None:
         label = f"{canvas.say('best epoch')} ({history.best_epoch})"
         axes.axvline(history.best_epoch, color=theme.faint, linestyle="--", linewidth=1, label=label)

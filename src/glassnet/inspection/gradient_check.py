@@ -87,6 +87,9 @@ class GradientCheck:
         """Whether something was compared and every error is within the tolerance."""
         return self.checked > 0 and self.error <= self.tolerance
 
+    def __bool__(self) -> bool:
+        return self.passed
+
     def verdict(self) -> str:
         """One line."""
         text = (

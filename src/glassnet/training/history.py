@@ -7,6 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from glassnet.messages import say
+
+FIGURES = (
+    *("epoch", "loss", "accuracy", "r2", "penalty"),
+    *("val_loss", "val_accuracy", "val_r2", "lr", "seconds"),
+)
+"""What an epoch's record may hold, besides what callbacks add."""
+
 
 @dataclass
 class History:
@@ -38,7 +46,9 @@ class History:
         return float(sum(record["seconds"] for record in self.epochs))
 
     def __getitem__(self, key: str) -> list[Any]:
-        """One figure over the epochs: ``history["val_loss"]``."""
+        """One figure over the epochs, ``history["val_loss"]``: empty if it was not taken; KeyError for any other."""
+        if key not in FIGURES and not any(key in record for record in self.epochs):
+            raise KeyError(say("there is no figure {key!r}; there are: {known}", key=key, known=", ".join(FIGURES)))
         return [record[key] for record in self.epochs if key in record]
 
     def __len__(self) -> int:

@@ -63,6 +63,12 @@ class Trainer:
     """
 
     def __init__(self, network: Network, config: TrainingConfig, callbacks: Iterable[Callback] = ()) -> None:
+        if not isinstance(network, Network):
+            raise ConfigError(say("expected a Network, not {given!r}; see Network.dense", given=network))
+        if isinstance(callbacks, Callback) or not all(isinstance(callback, Callback) for callback in callbacks):
+            raise ConfigError(say("callbacks is a list of Callback objects"))
+        if all(layer.frozen for layer in network.layers if layer.params):
+            raise ConfigError(say("all layers are frozen: there is nothing to train"))
         self.network = network
         self.config = config
         self.callbacks = list(callbacks)
@@ -325,6 +331,8 @@ def train(
     True
     """
     x, y = np.asarray(x), np.asarray(y)
+    if not isinstance(network, Network):
+        raise ConfigError(say("expected a Network, not {given!r}; see Network.dense", given=network))
     settings = TrainingConfig.make(**config)
     if settings.loss == "auto":
         settings = settings.replaced(loss=default_loss(network, y))
@@ -337,6 +345,8 @@ def train(
             raise DataError(say("validation is a share of the rows, or (x, y) or (x, y, weight)"))
         held_out = Examples(*validation)
     elif validation is not None:
+        if not isinstance(validation, (int, float)):
+            raise ConfigError(say("validation is a share of the rows, or (x, y) or (x, y, weight)"))
         # the whole first, so that an error names the caller's own rows
         Preparation(network, trainer.loss, settings.class_weight)(examples)
         labels = y if y.ndim == 1 and network.sizes[-1] > 1 else None
