@@ -68,7 +68,7 @@ class TrainingConfig(Branch):
     loss: Any = "auto"
     optimiser: Any = "adam"
     lr: Positive | None = None
-    schedule: Any = "constant"
+    schedule: Any = "auto"
     batch_size: Annotated[int, Field(gt=0)] | None = None
     epochs: Annotated[int, Field(gt=0)] = 100
     shuffle: bool = True

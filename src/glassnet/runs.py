@@ -32,6 +32,7 @@ from glassnet.messages import say
 from glassnet.model import Model, fit_encodings
 from glassnet.network import Network
 from glassnet.optimisers import OPTIMISERS
+from glassnet.schedules import SCHEDULES
 from glassnet.storage import write_bytes, write_document
 from glassnet.training import Callback, History, Trainer, pretrain
 from glassnet.training.preparation import default_batch_size
@@ -416,23 +417,30 @@ def _training(
     if stopping == "none":
         stopping = None
     elif stopping is None and validation_set is not None:
-        stopping = "patience10"
+        stopping = "patience20"
+    schedule, lr = training.schedule, training.lr or optimiser.default_lr
+    if schedule == "auto":
+        falls = validation_set is not None and stopping is not None and optimiser.name in ("adam", "adamw")
+        schedule = "reduce_on_plateau(patience=5)" if falls else "constant"
+        lr = lr if training.lr or not falls else 2 * lr  # what will fall may start higher
     training = training.replaced(
         loss=model.loss,
-        lr=training.lr if training.lr is not None else optimiser.default_lr,
+        lr=lr,
+        schedule=schedule,
         batch_size=batch_size,
         early_stopping=stopping,
     )
     sizes = "-".join(map(str, model.network.sizes))
     note(
         say(
-            "network {sizes} ({parameters:,} parameters), loss {loss}, {optimiser} with learning rate {lr:g}, "
-            "batch {batch}",
+            "network {sizes} ({parameters:,} parameters), loss {loss}, {optimiser} with learning rate {lr:g} "
+            "({schedule}), batch {batch}",
             sizes=sizes,
             parameters=model.network.n_parameters,
             loss=model.loss.name,
             optimiser=optimiser.name,
             lr=training.lr,
+            schedule=SCHEDULES.make(schedule).name,
             batch=batch_size,
         )
     )

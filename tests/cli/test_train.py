@@ -190,12 +190,15 @@ def test_every_option_is_in_the_table():
 def test_defaults_are_written_out(train):
     config = train("iris", "--epochs", "1")
     assert config["training"]["loss"]["name"] == "cross_entropy"
-    assert config["training"]["early_stopping"] == "patience10"
+    assert config["training"]["early_stopping"] == "patience20"
     assert (config["training"]["lr"], config["training"]["batch_size"], config["network"]["hidden"]) == (
-        0.001,
+        0.002,
         16,
         [64, 32],
     )
+    assert config["training"]["schedule"] == "reduce_on_plateau(patience=5)"
+    alone = train("iris", "--epochs", "1", "--validation", "0")["training"]
+    assert (alone["lr"], alone["schedule"], alone["early_stopping"]) == (0.001, "constant", "none")
 
 
 TOML = """
@@ -240,8 +243,9 @@ def test_what_is_printed(run):
     assert (result.code, result.err) == (0, "")
     for fragment in (
         "· rows: 1,294 to train, 144 to validate, 359 to test",
-        "· network 64-128-64-10 (17,226 parameters), loss cross_entropy, adam with learning rate 0.001, batch 16",
-        "· early stopping: patience10, on the validation set",
+        "· network 64-128-64-10 (17,226 parameters), loss cross_entropy, adam with learning rate 0.002 "
+        "(reduce_on_plateau), batch 16",
+        "· early stopping: patience20, on the validation set",
         "epoch 3/3  loss ",
         "all 3 epochs are done",
         "test accuracy",
@@ -566,7 +570,7 @@ def test_tasks(train, y, words, task, loss):
 def test_counts_stay_counts(train):
     """The mean of the predictions is that of the counts: they are not standardised."""
     path = write_arrays(Path("counts.npz"), counts, rows=400)
-    train(path, "--loss", "poisson", "--epochs", "40")
+    train(path, "--loss", "poisson", "--epochs", "60", "--early-stopping", "none")
     predicted = glassnet.load("trained").predict(path).values
     assert predicted.min() > 0
     assert predicted.mean() == pytest.approx(np.load(path)["y"].mean(), rel=0.15)

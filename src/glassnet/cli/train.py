@@ -117,13 +117,21 @@ def command(
     ] = None,
     lr: Annotated[
         float | None,
-        _option(say("Learning rate; else 0.1 for sgd, 0.01 with momentum, 0.001 for the others."), TRAINING, "--lr"),
+        _option(
+            say(
+                "Learning rate; else 0.1 for sgd, 0.01 with momentum, 0.001 for the others "
+                "(0.002 if it falls by itself)."
+            ),
+            TRAINING,
+            "--lr",
+        ),
     ] = None,
     schedule: Annotated[
         str | None,
         _option(
             say(
-                "constant, step, exponential, inverse_scaling, linear, cosine, one_cycle, reduce_on_plateau; "
+                "constant, step, exponential, inverse_scaling, linear, cosine, one_cycle, reduce_on_plateau "
+                "(the last for adam with held-out rows, else the first); "
                 "with parameters: cosine(warmup=2)."
             ),
             TRAINING,
@@ -141,7 +149,7 @@ def command(
     early_stopping: Annotated[
         str | None,
         _option(
-            say("GL5, PQ0.5, UP3, patience10 or none (patience10 if rows are held out)."), TRAINING, "--early-stopping"
+            say("GL5, PQ0.5, UP3, patience20 or none (patience20 if rows are held out)."), TRAINING, "--early-stopping"
         ),
     ] = None,
     monitor: Annotated[

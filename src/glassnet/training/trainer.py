@@ -79,7 +79,7 @@ class Trainer:
             raise ConfigError(say("a trainer needs a loss; only train() can choose one by looking at y"))
         self.loss: Loss = make_loss(config.loss)
         self.optimiser = OPTIMISERS.make(config.optimiser)
-        self.schedule = SCHEDULES.make(config.schedule)
+        self.schedule = SCHEDULES.make("constant" if config.schedule == "auto" else config.schedule)
         self.base_lr = config.lr if config.lr is not None else self.optimiser.default_lr
         regularisation = Regularisation(
             l1=config.l1,
@@ -283,8 +283,8 @@ def train(
         sgd, momentum, nesterov, rmsprop, adam, adamw.
     lr : float > 0, optional
         Learning rate; by default 0.1 for SGD, 0.01 with momentum, 0.001 for the others.
-    schedule : str, dict or Schedule, default "constant"
-        constant, step, exponential, inverse_scaling, linear, cosine, one_cycle, reduce_on_plateau; each takes
+    schedule : str, dict or Schedule, default "auto"
+        "auto" is constant; step, exponential, inverse_scaling, linear, cosine, one_cycle, reduce_on_plateau; each takes
         ``warmup``, in epochs.
     batch_size : int, optional
         By default about 1 in 100 rows, a power of 2 from 16 to 256.
