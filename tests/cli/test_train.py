@@ -197,7 +197,7 @@ def test_defaults_are_written_out(train):
         [64, 32],
     )
     assert config["training"]["schedule"] == "reduce_on_plateau(patience=5)"
-    alone = train("iris", "--epochs", "1", "--validation", "0")["training"]
+    alone = train("iris", "--epochs", "1", "--validation", "0", out="alone")["training"]
     assert (alone["lr"], alone["schedule"], alone["early_stopping"]) == (0.001, "constant", "none")
 
 
