@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -191,24 +191,25 @@ class Network:
 
     # Changing it
 
+    def mapped(self, change: Callable[[Array], Array]) -> Network:
+        """The same network with other parameter arrays: ``change`` of each."""
+        layers = [
+            layer.with_params({name: change(theta) for name, theta in layer.params.items()}) for layer in self.layers
+        ]
+        return Network(layers, seed=self.seed)
+
     def copy(self, *, dtype: str | None = None) -> Network:
         """A network of its own with the same values, in another precision if ``dtype`` says so."""
-        copies = []
-        for layer in self.layers:
-            params = {}
-            for name, theta in layer.params.items():
-                xp = namespace(theta)
-                params[name] = xp.astype(theta, getattr(xp, dtype or self.dtype), copy=True)
-            copies.append(layer.with_params(params))
-        return Network(copies, seed=self.seed)
+
+        def change(theta: Array) -> Array:
+            xp = namespace(theta)
+            return xp.astype(theta, getattr(xp, dtype or self.dtype), copy=True)
+
+        return self.mapped(change)
 
     def on_torch(self, device: str) -> Network:
         """The network with its parameters as tensors on ``device``; on the CPU they share memory with this one's."""
-        moved = [
-            layer.with_params({name: to_torch(theta, device) for name, theta in layer.params.items()})
-            for layer in self.layers
-        ]
-        return Network(moved, seed=self.seed)
+        return self.mapped(lambda theta: to_torch(theta, device))
 
     def set_parameters(self, values: dict[str, Array]) -> None:
         """Copy values, named as in :meth:`parameters`, into the network's own arrays; InputError if one is missing."""

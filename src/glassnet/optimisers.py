@@ -83,7 +83,7 @@ class Momentum(Optimiser):
 
 @OPTIMISERS.register("nag")
 @dataclass(frozen=True)
-class Nesterov(Optimiser):
+class Nesterov(Momentum):
     """v ← μ v − η g;  θ ← θ + μ v − η g (Nesterov 1983, in the form of Sutskever et al. 2013).
 
     Parameters
@@ -92,13 +92,7 @@ class Nesterov(Optimiser):
         μ.
     """
 
-    momentum: float = 0.9
     name: ClassVar[str] = "nesterov"
-    slots: ClassVar[tuple[str, ...]] = ("velocity",)
-    default_lr: ClassVar[float] = 0.01
-
-    def __post_init__(self) -> None:
-        _check_share("momentum", self.momentum)
 
     def step(self, theta: Array, gradient: Array, slots: Mapping[str, Array], lr: float, t: int) -> None:
         v = slots["velocity"]

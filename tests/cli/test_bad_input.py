@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -13,25 +12,9 @@ import pytest
 from pyarrow import parquet
 
 from glassnet.cli import main
-from glassnet.messages import use_language
 
 ROWS = "".join(f"{n},{n * n % 7},{'ab'[n % 2]}\n" for n in range(60))
 GOOD = "x1,x2,target\n" + ROWS
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """A command line run in a folder of its own: its exit code and what it printed."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        capsys.readouterr()
-        code = main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return SimpleNamespace(code=code, out=out, err=err)
-
-    yield run
-    use_language("en")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,24 +16,8 @@ from sklearn import metrics
 import glassnet
 from glassnet.activations import Tanh
 from glassnet.cli import main
-from glassnet.messages import use_language
 
-COMMANDS = ("train", "predict", "evaluate", "check", "info", "doctor")
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """A command line run in a folder of its own: its exit code and what it printed."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        capsys.readouterr()
-        code = main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return SimpleNamespace(code=code, out=out, err=err)
-
-    yield run
-    use_language("en")
+COMMANDS = ("train", "predict", "evaluate", "check", "draw", "info", "doctor")
 
 
 def write_flowers(path, rows=150):

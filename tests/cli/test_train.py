@@ -3,35 +3,17 @@
 import importlib
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from pyarrow import csv, parquet
 
 import glassnet
-from glassnet.cli import main
 from glassnet.cli.common import print_json
-from glassnet.messages import use_language
 from glassnet.network import parameter_values
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason=f"data folder not here: {SHARED}")
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """A command line run in a folder of its own: its exit code and what it printed."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        capsys.readouterr()
-        code = main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return SimpleNamespace(code=code, out=out, err=err)
-
-    yield run
-    use_language("en")
 
 
 @pytest.fixture

@@ -164,7 +164,7 @@ def check_gradients(
     if not (epsilon > 0 and tolerance > 0):
         raise ConfigError(say("epsilon and tolerance must be above 0"))
     rules = regularisation or Regularisation()
-    network = _on_cpu(network)
+    network = network.mapped(lambda theta: np.array(to_numpy(theta), dtype=np.float64))
     x, y, weight, loss = network.checked_batch(to_numpy(x), to_numpy(y), weight, loss)
     draws = replace(draws, positions=to_numpy(draws.positions)) if draws else network.draws(len(x))
     value, grads = backprop(network, loss, x, y, weight=weight, draws=draws)
@@ -255,12 +255,3 @@ class _Cost:
                     yield cache[1], kink
         for kink in self.loss.kinks:
             yield a - (one_hot(self.y, a.shape[1], a.dtype) if self.y.ndim == 1 else self.y), kink
-
-
-def _on_cpu(network: Network) -> Network:
-    """A float64 copy with NumPy parameters."""
-    layers = [
-        layer.with_params({name: np.array(to_numpy(theta), dtype=np.float64) for name, theta in layer.params.items()})
-        for layer in network.layers
-    ]
-    return Network(layers, seed=network.seed)
