@@ -42,20 +42,20 @@ class Totals:
     def of(cls, loss: Loss, value: Array, a: Array, y: Array, weight: Array | None) -> Totals:
         """Those of a batch with the outputs ``a`` (N, M) and the loss ``value``."""
         xp = namespace(a)
-        w = xp.ones(a.shape[0], dtype=a.dtype, device=a.device) if weight is None else weight
-        w = _wide(w)
-        total = xp.sum(w)
+        w = None if weight is None else _wide(weight)
+        total = float(a.shape[0]) if w is None else xp.sum(w)
         sums = cls(total, _wide(xp.asarray(value)) * total, y.ndim == 1 or loss.target in ("classes", "labels"))
         if not sums.right:
-            y, w = _wide(y), w[:, None]
+            y, w = _wide(y), 1.0 if w is None else w[:, None]
             sums.squares = xp.sum(w * xp.square(_wide(loss.link(a)) - y), axis=0)
-            sums.mean = xp.sum(w * y, axis=0) / xp.where(total > 0, total, xp.ones_like(total))
+            sums.mean = xp.sum(w * y, axis=0) / (total + (total == 0))
             sums.spread = xp.sum(w * xp.square(y - sums.mean), axis=0)
-        elif y.ndim == 1 or loss.target == "classes":
+            return sums
+        if y.ndim == 1 or loss.target == "classes":
             hits = xp.argmax(a, axis=1) == (y if y.ndim == 1 else xp.argmax(y, axis=1))
-            sums.hits = xp.sum(w * hits)
         else:
-            sums.hits = xp.sum(w * xp.all((a > 0) == (y > 0.5), axis=1))
+            hits = xp.all((a > 0) == (y > 0.5), axis=1)
+        sums.hits = xp.sum(hits) if w is None else xp.sum(w * hits)
         return sums
 
     def __add__(self, other: Totals) -> Totals:

@@ -130,9 +130,10 @@ def check_finite(name: str, array: np.ndarray, dtype: str = "float64") -> None:
     """DataError naming the first entry that is NaN, infinite, or too large for ``dtype``."""
     if array.dtype.kind != "f":
         return
-    good = np.abs(array) <= np.finfo(dtype).max
-    if good.all():
+    largest = np.finfo(dtype).max
+    if array.size == 0 or -largest <= array.min() <= array.max() <= largest:  # never so if one is NaN
         return
+    good = np.abs(array) <= largest
     index = tuple(int(i) for i in np.argwhere(~good)[0])
     text = say(
         "{name} holds {value} at {index}; fill, scale or drop such entries first",
