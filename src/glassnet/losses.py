@@ -55,12 +55,12 @@ class Loss(ABC):
     def value(self, a: Array, y: Array, weight: Array | None = None) -> Array:
         """C = Σ w_n c_n / Σ w_n, a scalar."""
         xp = namespace(a)
-        terms = self.terms(a, _dense(y, a))
+        terms = self.terms(a, dense_targets(y, a))
         return xp.mean(terms) if weight is None else xp.sum(_shares(weight) * terms)
 
     def gradient(self, a: Array, y: Array, weight: Array | None = None) -> Array:
         """∂C/∂a, (N, M): each sample's gradient times w_n / Σ w."""
-        gradient = self.term_gradient(a, _dense(y, a))
+        gradient = self.term_gradient(a, dense_targets(y, a))
         return gradient / a.shape[0] if weight is None else _shares(weight)[:, None] * gradient
 
     def link(self, a: Array) -> Array:
@@ -68,7 +68,7 @@ class Loss(ABC):
         return a
 
 
-def _dense(y: Array, a: Array) -> Array:
+def dense_targets(y: Array, a: Array) -> Array:
     """Targets (N, M), from class indices if that is what they are."""
     return one_hot(y, a.shape[1], a.dtype) if y.ndim == 1 else y
 

@@ -10,6 +10,7 @@ They act on weights, and on biases only by choice. None depends on the batch's s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -75,6 +76,12 @@ class Regularisation:
         if self.l2:
             value = value + 0.5 * self.l2 * xp.sum(xp.square(theta))
         return value
+
+    def total(self, parameters: Iterable[tuple[str, Array]]) -> float:
+        """The penalties of a whole network, from its parameters under names such as "1.W"."""
+        if not (self.l1 or self.l2):
+            return 0.0
+        return float(sum(float(self.penalty(name.split(".")[1], theta)) for name, theta in parameters))
 
     def penalty_gradient(self, name: str, theta: Array) -> Array | float:
         """λ₁ sign(θ) + λ₂ θ."""

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from glassnet.activations import Activation
-from glassnet.arrays import Array, namespace, one_hot, to_numpy
+from glassnet.arrays import to_numpy
 from glassnet.backprop import backward_pass, forward_pass
 from glassnet.equations import propagate
 from glassnet.errors import ConfigError
 from glassnet.layers import Dense, Dropout
-from glassnet.losses import Loss
+from glassnet.losses import Loss, dense_targets
 from glassnet.messages import say
 from glassnet.network import Network
 
@@ -141,14 +141,9 @@ def follow(network: Network, loss: Loss | str, x: Any, y: Any, row: int = 0) -> 
         loss=loss,
         value=float(loss.value(output, y)),
         prediction=to_numpy(loss.link(output))[0],
-        target=to_numpy(_rows(y, output))[0],
+        target=to_numpy(dense_targets(y, output))[0],
         leaves_out_dropout=has_dropout(network),
     )
-
-
-def _rows(y: Array, a: Array) -> Array:
-    """Targets (N, M), from class indices if that is what they are."""
-    return one_hot(y, a.shape[1], a.dtype) if y.ndim == 1 else namespace(y).astype(y, a.dtype, copy=False)
 
 
 def check_row(row: int, rows: int) -> None:

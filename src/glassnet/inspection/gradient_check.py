@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.arrays import one_hot, to_numpy
+from glassnet.arrays import to_numpy
 from glassnet.backprop import backprop, forward_pass
 from glassnet.errors import ConfigError
 from glassnet.layers import Dense
-from glassnet.losses import Loss
+from glassnet.losses import Loss, dense_targets
 from glassnet.messages import say
 from glassnet.network import Network
 from glassnet.random import Draws, Purpose, generator
@@ -242,10 +242,7 @@ class _Cost:
     def __call__(self) -> float:
         a, caches = forward_pass(self.network, self.x, self.draws)
         self.sides = [values > kink for values, kink in self._kinked(a, caches)]
-        penalty = 0.0
-        if self.rules.l1 or self.rules.l2:
-            penalty = sum(float(self.rules.penalty(n.split(".")[1], t)) for n, t in self.network.parameters())
-        return float(self.loss.value(a, self.y, self.weight)) + penalty
+        return float(self.loss.value(a, self.y, self.weight)) + self.rules.total(self.network.parameters())
 
     def _kinked(self, a: np.ndarray, caches: list[Any]) -> Iterator[tuple[np.ndarray, float]]:
         """The values that matter to a kink, with the kink."""
@@ -254,4 +251,4 @@ class _Cost:
                 for kink in layer.activation.kinks:
                     yield cache[1], kink
         for kink in self.loss.kinks:
-            yield a - (one_hot(self.y, a.shape[1], a.dtype) if self.y.ndim == 1 else self.y), kink
+            yield a - dense_targets(self.y, a), kink

@@ -63,8 +63,7 @@ class Trainer:
     """
 
     def __init__(self, network: Network, config: TrainingConfig, callbacks: Iterable[Callback] = ()) -> None:
-        if not isinstance(network, Network):
-            raise ConfigError(say("expected a Network, not {given!r}; see Network.dense", given=network))
+        _check_network(network)
         if isinstance(callbacks, Callback) or not all(isinstance(callback, Callback) for callback in callbacks):
             raise ConfigError(say("callbacks is a list of Callback objects"))
         if all(layer.frozen for layer in network.layers if layer.params):
@@ -159,6 +158,7 @@ class Trainer:
         self._call("on_epoch_begin")
         started = time.perf_counter()
         figures = self.run_epoch(train_set, self.order(len(train_set)))
+        self.engine.sync()
         record: dict[str, Any] = {"epoch": self.epoch, **figures}
         penalty = self.penalty()
         if penalty is not None:
@@ -168,7 +168,6 @@ class Trainer:
             record.update({f"val_{name}": value for name, value in figures.items()})
         record.update(lr=self.lr, seconds=time.perf_counter() - started)
         self.history.epochs.append(record)
-        self.engine.sync()
         self._check_finite(record)
         self.schedule.epoch_end(self.schedule_state, record.get("val_loss", record["loss"]))
         self._call("on_epoch_end", record)
@@ -214,10 +213,7 @@ class Trainer:
     def penalty(self) -> float | None:
         """The value of the ℓ1 and ℓ2 penalties, or None without any."""
         rules = self.regularisation
-        if not (rules.l1 or rules.l2):
-            return None
-        self.engine.sync()
-        return float(sum(float(rules.penalty(name.split(".")[1], theta)) for name, theta in self.network.parameters()))
+        return rules.total(self.network.parameters()) if rules.l1 or rules.l2 else None
 
     # Checks and small things
 
@@ -251,6 +247,11 @@ class Trainer:
             lr=self.base_lr,
         )
         raise NotFiniteError(text)
+
+
+def _check_network(given: Any) -> None:
+    if not isinstance(given, Network):
+        raise ConfigError(say("expected a Network, not {given!r}; see Network.dense", given=given))
 
 
 def train(
@@ -331,8 +332,7 @@ def train(
     True
     """
     x, y = np.asarray(x), np.asarray(y)
-    if not isinstance(network, Network):
-        raise ConfigError(say("expected a Network, not {given!r}; see Network.dense", given=network))
+    _check_network(network)
     settings = TrainingConfig.make(**config)
     if settings.loss == "auto":
         settings = settings.replaced(loss=default_loss(network, y))
