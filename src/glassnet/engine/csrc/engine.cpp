@@ -1,0 +1,1391 @@
+// The native engine, for one instruction set (its interface: engine.hpp).
+//
+// How a batch lies in memory. Samples go in panels: `panel` of them side by side, so that a vector holds one unit of
+// several samples. Weights go in panels of as many units. With that, forward pass, BP.2 and BP.4 are one kind of product
+// (products.hpp), and nothing is rearranged but each layer's δ, once, for BP.4.
+//
+// Shapes: P panels of samples, R rows of units (M rounded up to whole panels), n = panel
+//     a, factor (P, R, n)        a[p][m][i] is unit m of sample p n + i. factor is z, then ∂a/∂z (dropout's mask
+//                                included), then, multiplied by what comes from above, δ
+//     W (R / n, K, n)            W[u][k][j] is the weight from input k to unit u n + j; for a sparse first layer (K, R)
+//     delta_units (R / n, N, n)  δ with the units side by side; for a sparse first layer (N, R)
+//
+// A step has two parts with a barrier after each: (1) forward pass, loss and errors, samples shared out among the
+// threads; (2) gradients and updates, weights shared out. Every number is computed by one thread in one order, so the
+// bits do not depend on how many threads there are.
+#include "engine.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <stdexcept>
+#include <type_traits>
+#include <vector>
+
+#include "functions.hpp"
+#include "memory.hpp"
+#include "philox.hpp"
+#include "products.hpp"
+#include "simd.hpp"
+#include "threads.hpp"
+
+namespace glassnet::GLASSNET_ISA {
+namespace {
+
+constexpr long group_bytes = 256 << 10;  // activations of so many samples at a time: half a second-level cache
+constexpr long evaluation_rows = 256;    // per thread and block
+constexpr double work_per_thread = 4e5;  // multiply-adds of a batch below which another thread would only be waited for
+constexpr int sparse_vectors = 8;        // units that BP.4 of a sparse layer takes at a time
+constexpr double few_entries = 3;        // a column's entries in a batch below which sorting them by column does not pay
+
+long round_up(long n, long step) { return (n + step - 1) / step * step; }
+
+template <class T, bool pairs>
+struct Layer {
+  using Word = std::conditional_t<pairs, Pair, T>;
+  LayerSpec spec;
+  long inputs = 0, units = 0, panels = 0;  // K, M, R / n
+  bool sparse = false;
+  long row_stride = 0, panel_stride = 0;  // of W: between inputs, between panels of units
+  Buffer<T> W, b, slots_W[2], slots_b[2];
+  Buffer<T> gradient_W, gradient_b;  // only where the whole gradient is needed before the update
+  Buffer<Pair> along;                // bfloat16 copies of W: pairs of inputs (R / n, K / 2, n)
+  Buffer<uint16_t> across;           // and single numbers (R / n, K, n), read as pairs of units
+
+  long rows() const { return panels * panel<T>; }
+  T* at(const Buffer<T>& values, long u, long k) const { return values.get() + u * panel_stride + k * row_stride; }
+};
+
+// What a batch leaves at layer l; l = 0 is the input.
+template <class T, bool pairs>
+struct Place {
+  using Word = std::conditional_t<pairs, Pair, T>;
+  long units = 0, rows = 0;
+  Buffer<T> a, factor;
+  Buffer<Word> delta_units;
+  Buffer<T> delta_rows;        // of a sparse first layer
+  Buffer<uint16_t> a_single;   // bfloat16: (P, R, n), read as pairs of samples
+  Buffer<Pair> a_pairs;        // pairs of units (P, R / 2, n)
+  Buffer<Pair> delta_pairs;    // likewise
+};
+
+// Which rows of the examples a batch has: sample i is row order[first + i], or first + i.
+struct Rows {
+  const int64_t* order;
+  long first, count;
+  int64_t operator()(long i) const { return order == nullptr ? first + i : order[first + i]; }
+};
+
+// The non-zero inputs of a batch's samples: sample i has entries begin[i] to end[i].
+template <class T>
+struct SparseBatch {
+  const T* values = nullptr;
+  const void* columns = nullptr;  // uint16 or int32
+  bool narrow = false;
+  Buffer<int64_t> begin, end;
+  bool copied = false;
+  Buffer<T> own_values;  // where the examples' own cannot be used as they are
+  Buffer<int32_t> own_columns;
+};
+
+// The entries of some of a batch's samples, sorted by column: column k has entries begin[k] to begin[k + 1].
+template <class T>
+struct Columns {
+  Buffer<int32_t> begin, sample;
+  Buffer<T> value;
+};
+
+template <class T, bool pairs>
+class Network final : public Stack {
+ public:
+  using Word = std::conditional_t<pairs, Pair, T>;
+  static constexpr int n = panel<T>;
+
+  explicit Network(const Spec& spec) : spec_(spec), depth_(static_cast<int>(spec.layers.size())) {
+    layers_.resize(static_cast<size_t>(depth_));
+    places_.resize(static_cast<size_t>(depth_) + 1);
+    for (int l = 0; l <= depth_; l++) {
+      places_[l].units = spec.sizes[l];
+      places_[l].rows = round_up(spec.sizes[l], l == 0 ? 2 : n);
+      if (l == 0) continue;
+      Layer<T, pairs>& layer = layers_[l - 1];
+      layer.spec = spec.layers[l - 1];
+      layer.inputs = spec.sizes[l - 1];
+      layer.units = spec.sizes[l];
+      layer.panels = places_[l].rows / n;
+      layer.sparse = spec.sparse && l == 1;
+      layer.row_stride = layer.sparse ? layer.rows() : n;
+      layer.panel_stride = layer.sparse ? n : layer.inputs * n;
+      layer.W.grow(layer.inputs * layer.rows());
+      layer.b.grow(layer.rows());
+      widest_ = std::max(widest_, layer.rows());
+      if (pairs && !layer.sparse) {
+        layer.along.grow((layer.inputs + 1) / 2 * layer.rows());
+        layer.across.grow(layer.inputs * layer.rows());
+      }
+      mixes_units_ = mixes_units_ || layer.spec.activation == Activation::softmax;
+    }
+    widest_ = std::max(widest_, places_[0].rows);
+    while (lowest_ < depth_ && layers_[lowest_ - 1].spec.frozen) lowest_++;
+    set_loss(Loss::squared_error, 0);
+    set_rules(Rules{});
+  }
+
+  void set_loss(Loss loss, double parameter) override {
+    loss_ = {loss, static_cast<T>(parameter), spec_.sizes.back()};
+  }
+
+  void set_rules(const Rules& rules) override {
+    rules_ = rules;
+    update_ = update_of<T>(rules.optimiser);
+    const int slots = rules.optimiser == Optimiser::sgd ? 0 : rules.optimiser == Optimiser::adam ? 2 : 1;
+    for (Layer<T, pairs>& layer : layers_) {
+      for (int s = 0; s < slots; s++) {
+        layer.slots_W[s].grow(layer.W.size());
+        layer.slots_b[s].grow(layer.b.size());
+      }
+      if (rules.clip_norm > 0) {
+        layer.gradient_W.grow(layer.W.size());
+        layer.gradient_b.grow(layer.b.size());
+      }
+    }
+  }
+
+  void set(int l, int slot, const void* W, const void* b) override {
+    Layer<T, pairs>& layer = layers_[l - 1];
+    T* to = chosen(layer, slot, true);
+    const T* from = static_cast<const T*>(W);
+    each_square(layer, [&](long u, long k, long j, long i) {
+      T* there = to + u * layer.panel_stride + k * layer.row_stride + j;
+      transpose_square(from + (u * n + j) * layer.inputs + i, layer.inputs, there, layer.row_stride);
+    }, [&](long m, long k) { to[place_of(layer, m, k)] = from[m * layer.inputs + k]; });
+    if (b != nullptr) std::memcpy(chosen(layer, slot, false), b, static_cast<size_t>(layer.units) * sizeof(T));
+    if (slot < 0) refresh(layer, 0, layer.panels, 0, layer.inputs);
+  }
+
+  void get(int l, int slot, void* W, void* b) const override {
+    const Layer<T, pairs>& layer = layers_[l - 1];
+    const T* from = chosen(layer, slot, true);
+    T* to = static_cast<T*>(W);
+    each_square(layer, [&](long u, long k, long j, long i) {
+      const T* there = from + u * layer.panel_stride + k * layer.row_stride + j;
+      transpose_square(there, layer.row_stride, to + (u * n + j) * layer.inputs + i, layer.inputs);
+    }, [&](long m, long k) { to[m * layer.inputs + k] = from[place_of(layer, m, k)]; });
+    if (b != nullptr) std::memcpy(b, chosen(layer, slot, false), static_cast<size_t>(layer.units) * sizeof(T));
+  }
+
+  Sums train(const Examples& examples, const Plan& plan, const Interrupt& interrupt) override;
+  Sums evaluate(const Examples& examples, const Interrupt& interrupt) override;
+  void forward(const Examples& examples, void* out, const Interrupt& interrupt) override;
+
+ private:
+  // What each thread has for itself.
+  struct Scratch {
+    Buffer<T> tiles;    // products on their way, (panels in a group, n, n)
+    Buffer<T> column;   // one panel of a whole layer, (R, n)
+    Buffer<T> targets;  // (n[L], n)
+    Buffer<T> gradient;
+    Columns<T> columns;
+  };
+
+  // The same for all threads in a step.
+  struct Batch {
+    const Examples* examples;
+    Rows rows;
+    long panels;        // of samples
+    double weight;      // Σ w
+    bool training;
+    uint32_t epoch, position;  // of the first sample
+    Step<T> weights, biases;
+  };
+
+  // Sums of one panel of samples.
+  struct PanelSums {
+    double weight, loss, hits;
+  };
+
+  struct Range {
+    long first, last;
+  };
+
+  static long place_of(const Layer<T, pairs>& layer, long m, long k) {
+    return m / n * layer.panel_stride + k * layer.row_stride + m % n;
+  }
+  T* chosen(const Layer<T, pairs>& layer, int slot, bool weights) const {
+    if (slot < 0) return (weights ? layer.W : layer.b).get();
+    return (weights ? layer.slots_W : layer.slots_b)[slot].get();
+  }
+  // Calls square(u, k, j, k) for whole squares of W and one(m, k) for what is left at the edges.
+  template <class Square, class One>
+  static void each_square(const Layer<T, pairs>& layer, Square square, One one) {
+    constexpr long v = lanes<T>;
+    const long whole_units = layer.units / v * v, whole_inputs = layer.inputs / v * v;
+    for (long m = 0; m < whole_units; m += v)
+      for (long k = 0; k < whole_inputs; k += v) square(m / n, k, m % n, k);
+    for (long m = 0; m < layer.units; m++)
+      for (long k = m < whole_units ? whole_inputs : 0; k < layer.inputs; k++) one(m, k);
+  }
+
+  void refresh(Layer<T, pairs>& layer, long first_panel, long last_panel, long first_input, long last_input);
+  void reserve(long panels, int threads);
+  int threads_for(double multiply_adds) const {
+    return std::clamp(static_cast<int>(multiply_adds / work_per_thread), 1, spec_.threads);
+  }
+  double multiply_adds(const Examples& examples, long rows) const;
+  static int vectors_in(long count) { return static_cast<int>(std::min<long>((count + lanes<T> - 1) / lanes<T>, tile_vectors)); }
+  long samples_in(const Batch& batch, long p, long base) const { return std::min<long>(n, batch.rows.count - (p - base) * n); }
+
+  // The parts of a step, in their order
+  void gather(const Batch& batch, long p, long base, Scratch& own);
+  void gather_sparse(const Batch& batch, Range panels, long base);
+  template <class Index>
+  void sort_by_column(const Batch& batch, Range samples, Columns<T>& columns) const;
+  void forward_layer(const Batch& batch, int l, Range panels, Range units, long base, Scratch& own);
+  template <class Index>
+  void forward_sparse(const Batch& batch, Range panels, Range units, long base, Scratch& own);
+  void finish(const Batch& batch, int l, long p, long base, Range units, Scratch& own);
+  void drop(const Batch& batch, int l, long p, long base, Range units, T* a, T* factor) const;
+  void pack(int l, long p, Range units, const T* a);
+  PanelSums output_errors(const Batch& batch, long p, long base, double* squares, Scratch& own);
+  void backward_layer(const Batch& batch, int l, Range panels, Range units, long base, Scratch& own);
+  void keep_delta(int l, long p, Range units);
+  void weight_gradients(const Batch& batch, int l, int member, int members, Scratch& own);
+  void sparse_gradients(const Batch& batch, Range units, Scratch& own, int members);
+  template <class Index>
+  void scatter(const Batch& batch, Range units);
+  void bias_gradients(const Batch& batch, int l, Range units, Scratch& own);
+  void apply(Layer<T, pairs>& layer, bool weights, long offset, T* g, long count, const Step<T>& step) const;
+  double square_of_gradient(const Layer<T, pairs>& layer, long u) const;
+  void update_clipped(const Batch& batch, Layer<T, pairs>& layer, Range units, T scale, Scratch& own);
+  void limit_norms(Layer<T, pairs>& layer, Range units);
+
+  Step<T> step_of(double lr, int64_t t, bool weights) const;
+  bool is_plain() const {
+    return rules_.optimiser == Optimiser::sgd && rules_.l1 == 0 && rules_.l2 == 0 && rules_.decay == 0 &&
+           rules_.clip_value == 0 && rules_.clip_norm == 0;
+  }
+  bool scatters(const Batch& batch) const {
+    const Csr& x = *batch.examples->csr;
+    const double entries = static_cast<double>(x.indptr[x.rows]) / static_cast<double>(std::max<int64_t>(x.rows, 1));
+    return is_plain() && entries * static_cast<double>(batch.rows.count) < few_entries * static_cast<double>(x.columns);
+  }
+  template <class Work>
+  void sparse_by_index(Work work) const {
+    if (sparse_.narrow)
+      work(static_cast<const uint16_t*>(sparse_.columns));
+    else
+      work(static_cast<const int32_t*>(sparse_.columns));
+  }
+  template <class Done>
+  void each_block(const Examples& examples, const Interrupt& interrupt, Done done);
+
+  Spec spec_;
+  Rules rules_;
+  LossOf<T> loss_{};
+  Update<T> update_ = nullptr;
+  int depth_;
+  int lowest_ = 1;  // the lowest layer that is trained
+  long widest_ = 0;
+  bool mixes_units_ = false;
+  std::vector<Layer<T, pairs>> layers_;
+  std::vector<Place<T, pairs>> places_;
+  std::vector<Scratch> scratch_;
+  SparseBatch<T> sparse_;
+  long capacity_ = 0;  // in panels
+};
+
+// ---- Memory
+
+template <class T, bool pairs>
+void Network<T, pairs>::reserve(long panels, int threads) {
+  if (static_cast<size_t>(threads) > scratch_.size()) scratch_.resize(static_cast<size_t>(threads));
+  for (Scratch& own : scratch_) {
+    own.tiles.grow(group_bytes / static_cast<long>(sizeof(T)) / 2 + n * n);
+    own.column.grow(widest_ * n);
+    own.targets.grow(spec_.sizes.back() * n);
+    own.gradient.grow(std::max(n * n, sparse_vectors * lanes<T>));
+  }
+  if (panels <= capacity_) return;
+  for (int l = 0; l <= depth_; l++) {
+    Place<T, pairs>& place = places_[l];
+    const long numbers = panels * place.rows * n;
+    const bool sparse_input = l == 0 && spec_.sparse;
+    if (l > 0) place.factor.grow(numbers);
+    if (sparse_input) continue;
+    if (!pairs || l == depth_) place.a.grow(numbers);
+    if (l > 0 && l == 1 && spec_.sparse)
+      place.delta_rows.grow(numbers);
+    else if (l > 0)
+      place.delta_units.grow(pairs ? numbers / 2 : numbers);
+    if constexpr (pairs) {
+      place.a_single.grow(numbers);
+      place.a_pairs.grow(numbers / 2);
+      if (l > 0) place.delta_pairs.grow(numbers / 2);
+    }
+  }
+  if (spec_.sparse) {
+    sparse_.begin.grow(panels * n);
+    sparse_.end.grow(panels * n);
+  }
+  capacity_ = panels;
+}
+
+// The bfloat16 copies of some weights.
+template <class T, bool pairs>
+void Network<T, pairs>::refresh(Layer<T, pairs>& layer, long first_panel, long last_panel, long first_input,
+                                long last_input) {
+  if constexpr (pairs) {
+    if (layer.sparse) return;
+    for (long u = first_panel; u < last_panel; u++) {
+      const T* W = layer.at(layer.W, u, 0);
+      uint16_t* single = layer.across.get() + u * layer.inputs * n;
+      Pair* pair = layer.along.get() + u * ((layer.inputs + 1) / 2) * n;
+      for (long i = first_input * n; i < last_input * n; i++) single[i] = static_cast<uint16_t>(bfloat16_bits(W[i]));
+      for (long k = first_input / 2; k < (last_input + 1) / 2; k++) {
+        const uint16_t* low = single + 2 * k * n;
+        const bool odd_end = 2 * k + 1 >= layer.inputs;
+        for (int j = 0; j < n; j++)
+          pair[k * n + j] = low[j] | (odd_end ? 0u : static_cast<uint32_t>(low[n + j]) << 16);
+      }
+    }
+  }
+}
+
+// ---- The input
+
+// Rows of any type into a panel (K, n).
+template <class T, class X>
+void gather_rows(const X* x, long inputs, const Rows& rows, long first, long count, T* to) {
+  constexpr int n = panel<T>;
+  constexpr long width = 64;
+  alignas(64) T block[n * width];
+  const X* from[n];
+  for (int i = 0; i < n; i++) from[i] = i < count ? x + rows(first + i) * inputs : nullptr;
+  for (long k = 0; k < inputs; k += width) {
+    const long here = std::min(width, inputs - k);
+    for (int i = 0; i < n; i++) {
+      T* row = block + i * width;
+      if (from[i] == nullptr) {
+        std::memset(row, 0, width * sizeof(T));
+      } else if (here == width) {
+        for (long j = 0; j < width; j++) row[j] = static_cast<T>(from[i][k + j]);
+      } else {
+        for (long j = 0; j < here; j++) row[j] = static_cast<T>(from[i][k + j]);
+      }
+    }
+    const long whole = here / lanes<T> * lanes<T>;
+    for (int i = 0; i < n; i += lanes<T>) {
+      for (long j = 0; j < whole; j += lanes<T>) transpose_square(block + i * width + j, width, to + (k + j) * n + i, n);
+      for (long j = whole; j < here; j++)
+        for (int q = i; q < i + lanes<T>; q++) to[(k + j) * n + q] = block[q * width + j];
+    }
+  }
+}
+
+template <class T, bool pairs>
+void Network<T, pairs>::gather(const Batch& batch, long p, long base, Scratch& own) {
+  Place<T, pairs>& input = places_[0];
+  const Examples& examples = *batch.examples;
+  const long first = (p - base) * n, count = samples_in(batch, p, base);
+  T* to = pairs ? own.column.get() : input.a.get() + p * input.rows * n;
+  switch (examples.type) {
+    case Type::u8: gather_rows(static_cast<const uint8_t*>(examples.x), input.units, batch.rows, first, count, to); break;
+    case Type::f32: gather_rows(static_cast<const float*>(examples.x), input.units, batch.rows, first, count, to); break;
+    case Type::f64: gather_rows(static_cast<const double*>(examples.x), input.units, batch.rows, first, count, to); break;
+  }
+  const Range all{0, input.units};
+  drop(batch, 0, p, base, all, to, nullptr);
+  if constexpr (pairs) {
+    if (input.units < input.rows) std::memset(to + input.units * n, 0, n * sizeof(T));
+    pack(0, p, {0, input.rows}, to);
+  }
+}
+
+// ---- A sparse input
+
+template <class T, class X, class Index>
+void copy_entries(const Csr& x, int64_t row, T* values, int32_t* columns) {
+  const int64_t begin = x.indptr[row], count = x.indptr[row + 1] - begin;
+  const X* data = static_cast<const X*>(x.data) + begin;
+  const Index* indices = static_cast<const Index*>(x.indices) + begin;
+  for (int64_t i = 0; i < count; i++) {
+    values[i] = static_cast<T>(data[i]);
+    columns[i] = static_cast<int32_t>(indices[i]);
+  }
+}
+
+template <class T, class X>
+void copy_entries_of(const Csr& x, int64_t row, T* values, int32_t* columns) {
+  if (x.narrow)
+    copy_entries<T, X, uint16_t>(x, row, values, columns);
+  else
+    copy_entries<T, X, int32_t>(x, row, values, columns);
+}
+
+// Where the entries of these samples are; copied where they must be converted, or where some are dropped.
+template <class T, bool pairs>
+void Network<T, pairs>::gather_sparse(const Batch& batch, Range panels, long base) {
+  const Csr& x = *batch.examples->csr;
+  const DropoutSpec& dropout = spec_.dropouts[0];
+  const bool own = sparse_.copied;
+  const long longest = own ? sparse_.own_values.size() / (capacity_ * n) : 0;
+  for (long p = panels.first; p < panels.last; p++) {
+    for (int i = 0; i < n; i++) {
+      const long slot = p * n + i, sample = (p - base) * n + i;
+      sparse_.begin[slot] = sparse_.end[slot] = 0;
+      if (sample >= batch.rows.count) continue;
+      const int64_t row = batch.rows(sample);
+      if (!own) {
+        sparse_.begin[slot] = x.indptr[row];
+        sparse_.end[slot] = x.indptr[row + 1];
+        continue;
+      }
+      T* values = sparse_.own_values.get() + slot * longest;
+      int32_t* columns = sparse_.own_columns.get() + slot * longest;
+      int64_t count = x.indptr[row + 1] - x.indptr[row];
+      switch (x.type) {
+        case Type::u8: copy_entries_of<T, uint8_t>(x, row, values, columns); break;
+        case Type::f32: copy_entries_of<T, float>(x, row, values, columns); break;
+        case Type::f64: copy_entries_of<T, double>(x, row, values, columns); break;
+      }
+      if (batch.training && dropout.keep < 1) {
+        const uint32_t threshold = static_cast<uint32_t>(std::nearbyint(dropout.keep * 65536));
+        const T kept = dropout.inverted ? T(1) / static_cast<T>(dropout.keep) : T(1);
+        const uint32_t position = batch.position + static_cast<uint32_t>(sample);
+        uint32_t words[4][1];
+        int32_t block = -1;
+        int64_t left = 0;
+        for (int64_t e = 0; e < count; e++) {
+          const int32_t k = columns[e];
+          if (k / draws_per_block != block) {
+            block = k / draws_per_block;
+            philox<1>(static_cast<uint32_t>(block), &position, batch.epoch, dropout_purpose << 24, spec_.seed, words);
+          }
+          const int lane = k % draws_per_block;
+          if (((words[lane / 2][0] >> (lane % 2 * 16)) & 0xffffu) >= threshold) continue;
+          values[left] = values[e] * kept;
+          columns[left++] = k;
+        }
+        count = left;
+      } else if (!batch.training && dropout.keep < 1 && !dropout.inverted) {
+        for (int64_t e = 0; e < count; e++) values[e] *= static_cast<T>(dropout.keep);
+      }
+      sparse_.begin[slot] = slot * longest;
+      sparse_.end[slot] = slot * longest + count;
+    }
+  }
+}
+
+template <class T, bool pairs>
+template <class Index>
+void Network<T, pairs>::sort_by_column(const Batch&, Range samples, Columns<T>& sorted) const {
+  const long inputs = places_[0].units;
+  const Index* columns = static_cast<const Index*>(sparse_.columns);
+  int64_t entries = 0;
+  for (long i = samples.first; i < samples.last; i++) entries += sparse_.end[i] - sparse_.begin[i];
+  sorted.begin.grow(inputs + 2);
+  sorted.sample.grow(entries);
+  sorted.value.grow(entries);
+  int32_t* next = sorted.begin.get() + 1;  // next[k + 1] counts column k, and then is where its entries begin
+  std::memset(sorted.begin.get(), 0, static_cast<size_t>(inputs + 2) * sizeof(int32_t));
+  for (long i = samples.first; i < samples.last; i++)
+    for (int64_t e = sparse_.begin[i]; e < sparse_.end[i]; e++) next[columns[e] + 1]++;
+  for (long k = 1; k <= inputs; k++) next[k] += next[k - 1];
+  for (long i = samples.first; i < samples.last; i++) {
+    for (int64_t e = sparse_.begin[i]; e < sparse_.end[i]; e++) {
+      const int32_t to = next[columns[e]]++;
+      sorted.sample[to] = static_cast<int32_t>(i);
+      sorted.value[to] = sparse_.values[e];
+    }
+  }
+}
+
+// z of the first layer, sample by sample: only its non-zero inputs count.
+template <class T, bool pairs>
+template <class Index>
+void Network<T, pairs>::forward_sparse(const Batch& batch, Range panels, Range units, long base, Scratch& own) {
+  constexpr int v = lanes<T>, width = 2 * n, vectors = width / v;
+  const Layer<T, pairs>& layer = layers_[0];
+  Place<T, pairs>& place = places_[1];
+  const Index* columns = static_cast<const Index*>(sparse_.columns);
+  const T* values = sparse_.values;
+  const long stride = layer.row_stride;
+  alignas(64) T rows[n * width];
+  for (long p = panels.first; p < panels.last; p++) {
+    for (long u = units.first; u < units.last; u += 2) {
+      const bool single = u + 1 == units.last;
+      const T* W = layer.W.get() + u * n;
+      for (int i = 0; i < n; i++) {
+        Vector<T> even[vectors], odd[vectors];
+        const T* b = layer.b.get() + u * n;
+        const auto sum = [&](auto count) {
+          constexpr int c = decltype(count)::value;
+#pragma GCC unroll 4
+          for (int q = 0; q < c; q++) even[q] = load(b + q * v), odd[q] = Vector<T>{};
+          int64_t e = sparse_.begin[p * n + i];
+          const int64_t end = sparse_.end[p * n + i];
+          for (; e + 1 < end; e += 2) {
+            const T *w0 = W + columns[e] * stride, *w1 = W + columns[e + 1] * stride;
+            const T x0 = values[e], x1 = values[e + 1];
+#pragma GCC unroll 4
+            for (int q = 0; q < c; q++) {
+              even[q] += load(w0 + q * v) * x0;
+              odd[q] += load(w1 + q * v) * x1;
+            }
+          }
+          if (e < end) {
+#pragma GCC unroll 4
+            for (int q = 0; q < c; q++) even[q] += load(W + columns[e] * stride + q * v) * values[e];
+          }
+#pragma GCC unroll 4
+          for (int q = 0; q < c; q++) store(rows + i * width + q * v, even[q] + odd[q]);
+        };
+        if (single)
+          sum(std::integral_constant<int, vectors / 2>());
+        else
+          sum(std::integral_constant<int, vectors>());
+      }
+      T* z = place.factor.get() + (p * place.rows + u * n) * n;
+      for (int j = 0; j < (single ? n : width); j += v)
+        for (int i = 0; i < n; i += v) transpose_square(rows + i * width + j, width, z + j * n + i, n);
+    }
+    finish(batch, 1, p, base, units, own);
+  }
+}
+
+// ---- Forward
+
+template <class T, bool pairs>
+void Network<T, pairs>::forward_layer(const Batch& batch, int l, Range panels, Range units, long base, Scratch& own) {
+  const Layer<T, pairs>& layer = layers_[l - 1];
+  const Place<T, pairs>& below = places_[l - 1];
+  Place<T, pairs>& place = places_[l];
+  const long steps = pairs ? (layer.inputs + 1) / 2 : layer.inputs, below_steps = pairs ? below.rows / 2 : below.rows;
+  const Word* a;
+  const Word* W;
+  if constexpr (pairs)
+    a = below.a_pairs.get(), W = layer.along.get();
+  else
+    a = below.a.get(), W = layer.W.get();
+  const long group = std::max(1L, group_bytes / (steps * n * static_cast<long>(sizeof(Word))));
+  for (long first = panels.first; first < panels.last; first += group) {
+    const long last = std::min(first + group, panels.last);
+    for (long u = units.first; u < units.last; u++) {
+      const int rows = static_cast<int>(std::min<long>(n, layer.units - u * n));
+      for (long s = 0; s < steps; s += block_steps<T>) {
+        const long here = std::min<long>(block_steps<T>, steps - s);
+        for (long p = first; p < last; p++) {
+          product<T, Word, Reading::along>(rows, vectors_in(samples_in(batch, p, base)), W + (u * steps + s) * n, 0,
+                                           a + (p * below_steps + s) * n, here,
+                                           place.factor.get() + (p * place.rows + u * n) * n,
+                                           s == 0 ? Start::bias : Start::previous, layer.b.get() + u * n);
+        }
+      }
+    }
+    for (long p = first; p < last; p++) finish(batch, l, p, base, units, own);
+  }
+}
+
+// From z to a and ∂a/∂z, with dropout, for some units of one panel.
+template <class T, bool pairs>
+void Network<T, pairs>::finish(const Batch& batch, int l, long p, long base, Range units, Scratch& own) {
+  const LayerSpec& spec = layers_[l - 1].spec;
+  Place<T, pairs>& place = places_[l];
+  const Range rows{units.first * n, std::min(units.last * n, place.units)};
+  const long offset = (p * place.rows + rows.first) * n, count = (rows.last - rows.first) * n;
+  const bool packed = pairs && l < depth_;
+  T* a = packed ? own.column.get() : place.a.get() + offset;
+  T* factor = place.factor.get() + offset;
+  if (spec.activation == Activation::softmax) {
+    T largest[n], sum[n] = {};
+    for (int i = 0; i < n; i++) largest[i] = factor[i];
+    for (long m = 1; m < place.units; m++)
+      for (int i = 0; i < n; i++) largest[i] = factor[m * n + i] > largest[i] ? factor[m * n + i] : largest[i];
+    for (long m = 0; m < place.units; m++) {
+      for (int i = 0; i < n; i++) {
+        a[m * n + i] = exp_of(factor[m * n + i] - largest[i]);
+        sum[i] += a[m * n + i];
+      }
+    }
+    for (long m = 0; m < place.units; m++)
+      for (int i = 0; i < n; i++) factor[m * n + i] = a[m * n + i] = a[m * n + i] / sum[i];
+  } else {
+    activate(spec.activation, static_cast<T>(spec.parameter), a, factor, count);
+  }
+  drop(batch, l, p, base, rows, a, factor);
+  if (packed) pack(l, p, {rows.first, round_up(rows.last, 2)}, a);
+}
+
+// Dropout of some units of one panel, or what stands for it outside training.
+template <class T, bool pairs>
+void Network<T, pairs>::drop(const Batch& batch, int l, long p, long base, Range units, T* a, T* factor) const {
+  const DropoutSpec& dropout = spec_.dropouts[l];
+  if (dropout.keep >= 1) return;
+  const long count = (units.last - units.first) * n;
+  if (!batch.training) {
+    if (dropout.inverted) return;
+    for (long i = 0; i < count; i++) a[i] *= static_cast<T>(dropout.keep);
+    return;
+  }
+  const uint32_t threshold = static_cast<uint32_t>(std::nearbyint(dropout.keep * 65536));
+  const T kept = dropout.inverted ? T(1) / static_cast<T>(dropout.keep) : T(1);
+  uint32_t positions[n], words[4][n];
+  for (int i = 0; i < n; i++) positions[i] = batch.position + static_cast<uint32_t>((p - base) * n + i);
+  for (long m = units.first; m < units.last; m += draws_per_block) {
+    philox<n>(static_cast<uint32_t>(m / draws_per_block), positions, batch.epoch,
+              dropout_purpose << 24 | static_cast<uint32_t>(l), spec_.seed, words);
+    const int here = static_cast<int>(std::min<long>(draws_per_block, units.last - m));
+    for (int j = 0; j < here; j++) {
+      T* row = a + (m - units.first + j) * n;
+      T* row_factor = factor == nullptr ? nullptr : factor + (m - units.first + j) * n;
+      T mask[n];
+      for (int i = 0; i < n; i++) mask[i] = ((words[j / 2][i] >> (j % 2 * 16)) & 0xffffu) < threshold ? kept : T(0);
+      for (int i = 0; i < n; i++) row[i] *= mask[i];
+      if (row_factor != nullptr)
+        for (int i = 0; i < n; i++) row_factor[i] *= mask[i];
+    }
+  }
+}
+
+// bfloat16 copies of some units' activations, from a (units, n).
+template <class T, bool pairs>
+void Network<T, pairs>::pack(int l, long p, Range units, const T* a) {
+  if constexpr (pairs) {
+    Place<T, pairs>& place = places_[l];
+    uint16_t* single = place.a_single.get() + (p * place.rows + units.first) * n;
+    Pair* pair = place.a_pairs.get() + (p * place.rows + units.first) / 2 * n;
+    const long count = units.last - units.first;
+    const long have = std::min(units.last, place.units) - units.first;
+    for (long i = 0; i < have * n; i++) single[i] = static_cast<uint16_t>(bfloat16_bits(a[i]));
+    for (long i = have * n; i < count * n; i++) single[i] = 0;
+    for (long m = 0; m < count / 2; m++)
+      for (int i = 0; i < n; i++)
+        pair[m * n + i] = single[2 * m * n + i] | static_cast<uint32_t>(single[(2 * m + 1) * n + i]) << 16;
+  }
+}
+
+// ---- The loss and BP.1
+
+// J ∂C/∂a with softmax's Jacobian J = diag(a) − a aᵀ: factor holds a and becomes a ⊙ (g − aᵀ g).
+template <class T>
+void pull_back_softmax(T* factor, const T* g, long units) {
+  constexpr int n = panel<T>;
+  T inner[n] = {};
+  for (long m = 0; m < units; m++)
+    for (int i = 0; i < n; i++) inner[i] += factor[m * n + i] * g[m * n + i];
+  for (long m = 0; m < units; m++)
+    for (int i = 0; i < n; i++) factor[m * n + i] *= g[m * n + i] - inner[i];
+}
+
+template <class T, bool pairs>
+auto Network<T, pairs>::output_errors(const Batch& batch, long p, long base, double* squares, Scratch& own)
+    -> PanelSums {
+  const Examples& examples = *batch.examples;
+  Place<T, pairs>& place = places_[depth_];
+  const long outputs = place.units, count = samples_in(batch, p, base);
+  T* a = place.a.get() + p * place.rows * n;
+  T* factor = place.factor.get() + p * place.rows * n;
+  T* t = own.targets.get();
+  const T* given = static_cast<const T*>(examples.targets);
+  const T* weights = static_cast<const T*>(examples.weight);
+  alignas(64) T share[n], terms[n];
+  double weight[n];
+  std::memset(t, 0, static_cast<size_t>(outputs * n) * sizeof(T));
+  for (int i = 0; i < n; i++) {
+    weight[i] = share[i] = 0;
+    if (i >= count) continue;
+    const int64_t row = batch.rows((p - base) * n + i);
+    weight[i] = weights == nullptr ? 1.0 : static_cast<double>(weights[row]);
+    share[i] = batch.weight > 0 ? static_cast<T>(weight[i] / batch.weight) : T(0);
+    if (given == nullptr)
+      t[examples.classes[row] * n + i] = 1;
+    else
+      for (long m = 0; m < outputs; m++) t[m * n + i] = given[row * outputs + m];
+  }
+
+  PanelSums sums{0, 0, 0};
+  const bool one_class = given == nullptr || loss_.kind == Loss::cross_entropy || loss_.kind == Loss::log_loss;
+  if (one_class) {
+    for (int i = 0; i < count; i++) {
+      long best = 0, right = 0;
+      for (long m = 1; m < outputs; m++) {
+        if (a[m * n + i] > a[best * n + i]) best = m;
+        if (t[m * n + i] > t[right * n + i]) right = m;
+      }
+      sums.hits += best == right ? weight[i] : 0;
+    }
+  } else if (loss_.kind == Loss::binary_cross_entropy) {
+    for (int i = 0; i < count; i++) {
+      bool all = true;
+      for (long m = 0; m < outputs; m++) all = all && (a[m * n + i] > 0) == (t[m * n + i] > T(0.5));
+      sums.hits += all ? weight[i] : 0;
+    }
+  } else if (squares != nullptr) {
+    for (long m = 0; m < outputs; m++) {
+      double sum = 0;
+      for (int i = 0; i < count; i++) {
+        const double r = static_cast<double>(t[m * n + i]) - static_cast<double>(loss_.link(a[m * n + i]));
+        sum += weight[i] * r * r;
+      }
+      squares[m] = sum;
+    }
+  }
+
+  loss_(a, t, share, terms);
+  for (int i = 0; i < count; i++) {
+    sums.weight += weight[i];
+    if (weight[i] > 0) sums.loss += weight[i] * static_cast<double>(terms[i]);
+  }
+  if (!batch.training) return sums;
+
+  for (long m = 0; m < outputs; m++)  // samples that are not there, or do not count, have no error whatever they hold
+    for (int i = 0; i < n; i++) a[m * n + i] = share[i] == 0 ? T(0) : a[m * n + i];
+  if (layers_[depth_ - 1].spec.activation == Activation::softmax)
+    pull_back_softmax(factor, a, outputs);
+  else
+    for (long i = 0; i < outputs * n; i++) factor[i] *= a[i];
+  for (int i = 0; i < n; i++)
+    if (share[i] == 0)
+      for (long m = 0; m < outputs; m++) factor[m * n + i] = 0;
+  keep_delta(depth_, p, {0, layers_[depth_ - 1].panels});
+  return sums;
+}
+
+// ---- BP.2
+
+// δ of some units of layer l, from δ of layer l + 1.
+template <class T, bool pairs>
+void Network<T, pairs>::backward_layer(const Batch& batch, int l, Range panels, Range units, long base, Scratch& own) {
+  const Layer<T, pairs>& above = layers_[l];
+  const Place<T, pairs>& from = places_[l + 1];
+  Place<T, pairs>& place = places_[l];
+  const bool softmax = layers_[l - 1].spec.activation == Activation::softmax;
+  const long steps = pairs ? (above.units + 1) / 2 : above.units, from_steps = pairs ? from.rows / 2 : from.rows;
+  constexpr long words = row_words<T, Word>;
+  const long segment = above.inputs * words;
+  const Word* delta;
+  const Word* W;
+  if constexpr (pairs)
+    delta = from.delta_pairs.get(), W = reinterpret_cast<const Pair*>(above.across.get());
+  else
+    delta = from.factor.get(), W = above.W.get();
+  const long tile = n * n, room = own.tiles.size() / tile;
+  const long group = softmax ? 1 : std::clamp(group_bytes / (steps * n * static_cast<long>(sizeof(Word))), 1L, room);
+  for (long first = panels.first; first < panels.last; first += group) {
+    const long last = std::min(first + group, panels.last);
+    for (long u = units.first; u < units.last; u++) {
+      const int rows = static_cast<int>(std::min<long>(n, place.units - u * n));
+      for (long s = 0; s < steps; s += block_steps<T>) {
+        const long here = std::min<long>(block_steps<T>, steps - s);
+        for (long p = first; p < last; p++) {
+          product<T, Word, Reading::across>(rows, vectors_in(samples_in(batch, p, base)),
+                                            W + s / words * segment + u * n * words, segment,
+                                            delta + (p * from_steps + s) * n, here, own.tiles.get() + (p - first) * tile,
+                                            s == 0 ? Start::zero : Start::previous);
+        }
+      }
+      for (long p = first; p < last; p++) {
+        const T* grad = own.tiles.get() + (p - first) * tile;
+        const long offset = (p * place.rows + u * n) * n;
+        if (softmax)
+          std::memcpy(own.column.get() + u * tile, grad, static_cast<size_t>(rows * n) * sizeof(T));
+        else
+          for (long i = 0; i < rows * n; i++) place.factor[offset + i] *= grad[i];
+      }
+    }
+    if (softmax) pull_back_softmax(place.factor.get() + first * place.rows * n, own.column.get(), place.units);
+    for (long p = first; p < last; p++) keep_delta(l, p, units);
+  }
+}
+
+// δ also with the units side by side, for BP.4, and in pairs for BP.2 below.
+template <class T, bool pairs>
+void Network<T, pairs>::keep_delta(int l, long p, Range units) {
+  constexpr int v = lanes<T>;
+  Place<T, pairs>& place = places_[l];
+  const T* delta = place.factor.get() + p * place.rows * n;
+  const bool sparse = layers_[l - 1].sparse;
+  for (long u = units.first; u < units.last; u++) {
+    const T* from = delta + u * n * n;
+    if (sparse || !pairs) {
+      T* to;
+      long stride;
+      if (sparse) {
+        to = place.delta_rows.get() + p * n * place.rows + u * n;
+        stride = place.rows;
+      } else if constexpr (!pairs) {
+        to = place.delta_units.get() + (u * capacity_ + p) * n * n;
+        stride = n;
+      }
+      for (int i = 0; i < n; i += v)
+        for (int j = 0; j < n; j += v) transpose_square(from + j * n + i, n, to + i * stride + j, stride);
+    } else if constexpr (pairs) {
+      alignas(64) Pair words[n * (n / 2)];
+      for (int j = 0; j < n; j++)
+        for (int i = 0; i < n / 2; i++)
+          words[j * (n / 2) + i] = bfloat16_bits(from[j * n + 2 * i]) | bfloat16_bits(from[j * n + 2 * i + 1]) << 16;
+      Pair* to = place.delta_units.get() + (u * capacity_ + p) * n * (n / 2);
+      for (int j = 0; j < n; j += v) transpose_square(words + j * (n / 2), n / 2, to + j, n);
+    }
+    if constexpr (pairs) {
+      Pair* pair = place.delta_pairs.get() + (p * place.rows + u * n) / 2 * n;
+      for (int m = 0; m < n / 2; m++)
+        for (int i = 0; i < n; i++)
+          pair[m * n + i] = bfloat16_bits(from[2 * m * n + i]) | bfloat16_bits(from[(2 * m + 1) * n + i]) << 16;
+    }
+  }
+}
+
+// ---- BP.3, BP.4 and the update
+
+template <class T, bool pairs>
+Step<T> Network<T, pairs>::step_of(double lr, int64_t t, bool weights) const {
+  Step<T> step{};
+  const bool penalised = weights || rules_.biases;
+  step.lr = static_cast<T>(lr);
+  step.momentum = static_cast<T>(rules_.momentum);
+  step.rho = static_cast<T>(rules_.rho);
+  step.beta_1 = static_cast<T>(rules_.beta_1);
+  step.beta_2 = static_cast<T>(rules_.beta_2);
+  step.epsilon = static_cast<T>(rules_.epsilon);
+  step.mean_correction = static_cast<T>(1 / (1 - std::pow(rules_.beta_1, static_cast<double>(t))));
+  step.square_correction = static_cast<T>(1 / (1 - std::pow(rules_.beta_2, static_cast<double>(t))));
+  step.l1 = static_cast<T>(penalised ? rules_.l1 : 0);
+  step.l2 = static_cast<T>(penalised ? rules_.l2 : 0);
+  step.shrink = static_cast<T>(penalised ? 1 - (rules_.decay_by_lr ? rules_.decay * lr : rules_.decay) : 1);
+  step.clip_value = static_cast<T>(rules_.clip_value);
+  return step;
+}
+
+// What becomes of a gradient: the update of its parameters; or it is kept until the whole gradient's norm is known.
+template <class T, bool pairs>
+void Network<T, pairs>::apply(Layer<T, pairs>& layer, bool weights, long offset, T* g, long count,
+                              const Step<T>& step) const {
+  T* theta = (weights ? layer.W : layer.b).get() + offset;
+  regularise(g, theta, count, step);
+  if (rules_.clip_norm > 0) {
+    std::memcpy((weights ? layer.gradient_W : layer.gradient_b).get() + offset, g, static_cast<size_t>(count) * sizeof(T));
+    return;
+  }
+  Buffer<T>* slots = weights ? layer.slots_W : layer.slots_b;
+  update_(theta, slots[0].get() + offset, slots[1].get() + offset, g, count, step);
+}
+
+// This member's share of a layer's weights, in squares of n inputs by n units.
+template <class T, bool pairs>
+void Network<T, pairs>::weight_gradients(const Batch& batch, int l, int member, int members, Scratch& own) {
+  Layer<T, pairs>& layer = layers_[l - 1];
+  const Place<T, pairs>& below = places_[l - 1];
+  const Place<T, pairs>& place = places_[l];
+  constexpr long words = row_words<T, Word>;
+  const long steps = pairs ? (batch.rows.count + 1) / 2 : batch.rows.count;
+  const long segment = below.rows * words, squares = (layer.inputs + n - 1) / n;
+  const Word* a;
+  if constexpr (pairs)
+    a = reinterpret_cast<const Pair*>(below.a_single.get());
+  else
+    a = below.a.get();
+  const Share share = share_of(layer.panels * squares, member, members);
+  T* g = own.gradient.get();
+  for (long square = share.first; square < share.last; square++) {
+    const long u = square / squares, k = square % squares * n;
+    const int rows = static_cast<int>(std::min<long>(n, layer.inputs - k));
+    const Word* delta = place.delta_units.get() + u * capacity_ * n * words;
+    for (long s = 0; s < steps; s += block_steps<T>) {
+      product<T, Word, Reading::across>(rows, tile_vectors, a + s / words * segment + k * words, segment, delta + s * n,
+                                        std::min<long>(block_steps<T>, steps - s), g,
+                                        s == 0 ? Start::zero : Start::previous);
+    }
+    apply(layer, true, u * layer.panel_stride + k * n, g, rows * n, batch.weights);
+    if (rules_.clip_norm == 0) refresh(layer, u, u + 1, k, k + rows);
+  }
+}
+
+// BP.4 of a sparse first layer, for some units: column by column, only where there are entries.
+template <class T, bool pairs>
+void Network<T, pairs>::sparse_gradients(const Batch& batch, Range units, Scratch& own, int members) {
+  constexpr int v = lanes<T>, most = sparse_vectors / tile_vectors;
+  Layer<T, pairs>& layer = layers_[0];
+  const T* delta = places_[1].delta_rows.get();
+  const long stride = places_[1].rows;
+  const bool skip_empty = is_plain();
+  T* g = own.gradient.get();
+  for (long u = units.first; u < units.last;) {
+    const auto columns = [&](auto count) {
+      constexpr int c = decltype(count)::value * tile_vectors;
+      for (long k = 0; k < layer.inputs; k++) {
+        Vector<T> sums[c] = {};
+        bool any = false;
+        for (int member = 0; member < members; member++) {
+          const Columns<T>& sorted = scratch_[static_cast<size_t>(member)].columns;
+          const int32_t end = sorted.begin[k + 1];
+          for (int32_t e = sorted.begin[k]; e < end; e++) {
+            const T* row = delta + sorted.sample[e] * stride + u * n;
+            const T x = sorted.value[e];
+#pragma GCC unroll 8
+            for (int q = 0; q < c; q++) sums[q] += load(row + q * v) * x;
+            any = true;
+          }
+        }
+        if (!any && skip_empty) continue;
+#pragma GCC unroll 8
+        for (int q = 0; q < c; q++) store(g + q * v, sums[q]);
+        apply(layer, true, k * layer.row_stride + u * n, g, c * v, batch.weights);
+      }
+      u += decltype(count)::value;
+    };
+    if (units.last - u >= most)
+      columns(std::integral_constant<int, most>());
+    else if (units.last - u >= 2)
+      columns(std::integral_constant<int, 2>());
+    else
+      columns(std::integral_constant<int, 1>());
+  }
+}
+
+// The same for plain gradient descent on a small batch: each entry's part of the gradient goes straight into W.
+template <class T, bool pairs>
+template <class Index>
+void Network<T, pairs>::scatter(const Batch& batch, Range units) {
+  constexpr int v = lanes<T>, most = sparse_vectors / tile_vectors;
+  const Layer<T, pairs>& layer = layers_[0];
+  const Index* columns = static_cast<const Index*>(sparse_.columns);
+  const T* values = sparse_.values;
+  const long stride = layer.row_stride;
+  for (long u = units.first; u < units.last;) {
+    const auto rows = [&](auto count) {
+      constexpr int c = decltype(count)::value * tile_vectors;
+      T* W = layer.W.get() + u * n;
+      for (long i = 0; i < batch.rows.count; i++) {
+        const T* row = places_[1].delta_rows.get() + i * places_[1].rows + u * n;
+        Vector<T> moved[c];
+#pragma GCC unroll 8
+        for (int q = 0; q < c; q++) moved[q] = load(row + q * v) * batch.weights.lr;
+        for (int64_t e = sparse_.begin[i]; e < sparse_.end[i]; e++) {
+          T* to = W + columns[e] * stride;
+          const T x = values[e];
+#pragma GCC unroll 8
+          for (int q = 0; q < c; q++) store(to + q * v, load(to + q * v) - moved[q] * x);
+        }
+      }
+      u += decltype(count)::value;
+    };
+    if (units.last - u >= most)
+      rows(std::integral_constant<int, most>());
+    else if (units.last - u >= 2)
+      rows(std::integral_constant<int, 2>());
+    else
+      rows(std::integral_constant<int, 1>());
+  }
+}
+
+template <class T, bool pairs>
+void Network<T, pairs>::bias_gradients(const Batch& batch, int l, Range units, Scratch& own) {
+  constexpr int v = lanes<T>;
+  Layer<T, pairs>& layer = layers_[l - 1];
+  const Place<T, pairs>& place = places_[l];
+  if (!layer.spec.bias) return;
+  for (long u = units.first; u < units.last; u++) {
+    const long here = std::min<long>(n, layer.units - u * n);
+    T* g = own.gradient.get();
+    for (long j = 0; j < here; j++) {
+      Vector<T> sums[tile_vectors] = {};
+      for (long p = 0; p < batch.panels; p++) {
+        const T* delta = place.factor.get() + (p * place.rows + u * n + j) * n;
+        const int vectors = vectors_in(samples_in(batch, p, 0));
+        for (int q = 0; q < vectors; q++) sums[q] += load(delta + q * v);
+      }
+      for (int q = 1; q < tile_vectors; q++) sums[0] += sums[q];
+      T sum = 0;
+      for (int q = 0; q < v; q++) sum += sums[0][q];
+      g[j] = sum;
+    }
+    apply(layer, false, u * n, g, here, batch.biases);
+  }
+}
+
+// ---- Where the whole gradient, or all weights of a unit, must be known first
+
+template <class T, bool pairs>
+double Network<T, pairs>::square_of_gradient(const Layer<T, pairs>& layer, long u) const {
+  double sum = 0;
+  const long here = std::min<long>(n, layer.units - u * n);
+  for (long k = 0; k < layer.inputs; k++) {
+    const T* g = layer.at(layer.gradient_W, u, k);
+    for (long j = 0; j < here; j++) sum += static_cast<double>(g[j]) * static_cast<double>(g[j]);
+  }
+  if (layer.spec.bias)
+    for (long j = 0; j < here; j++) sum += static_cast<double>(layer.gradient_b[u * n + j]) * static_cast<double>(layer.gradient_b[u * n + j]);
+  return sum;
+}
+
+template <class T, bool pairs>
+void Network<T, pairs>::update_clipped(const Batch& batch, Layer<T, pairs>& layer, Range units, T scale, Scratch& own) {
+  T* g = own.gradient.get();
+  for (long u = units.first; u < units.last; u++) {
+    const long here = std::min<long>(n, layer.units - u * n);
+    const auto step = [&](bool weights, long offset) {
+      const T* kept = (weights ? layer.gradient_W : layer.gradient_b).get() + offset;
+      for (long j = 0; j < here; j++) g[j] = kept[j] * scale;
+      Buffer<T>* slots = weights ? layer.slots_W : layer.slots_b;
+      update_((weights ? layer.W : layer.b).get() + offset, slots[0].get() + offset, slots[1].get() + offset, g, here,
+              weights ? batch.weights : batch.biases);
+    };
+    for (long k = 0; k < layer.inputs; k++) step(true, u * layer.panel_stride + k * layer.row_stride);
+    if (layer.spec.bias) step(false, u * n);
+    refresh(layer, u, u + 1, 0, layer.inputs);
+  }
+}
+
+// Max-norm: the weights into each unit back to the norm c where they exceed it.
+template <class T, bool pairs>
+void Network<T, pairs>::limit_norms(Layer<T, pairs>& layer, Range units) {
+  const T most = static_cast<T>(rules_.max_norm);
+  for (long u = units.first; u < units.last; u++) {
+    T squares[n] = {}, scale[n];
+    bool any = false;
+    for (long k = 0; k < layer.inputs; k++) {
+      const T* W = layer.at(layer.W, u, k);
+      for (int j = 0; j < n; j++) squares[j] += W[j] * W[j];
+    }
+    for (int j = 0; j < n; j++) {
+      const T norm = std::sqrt(squares[j]);
+      any = any || norm > most;
+      scale[j] = norm > most ? most / norm : T(1);
+    }
+    if (!any) continue;
+    for (long k = 0; k < layer.inputs; k++) {
+      T* W = layer.at(layer.W, u, k);
+      for (int j = 0; j < n; j++) W[j] *= scale[j];
+    }
+    refresh(layer, u, u + 1, 0, layer.inputs);
+  }
+}
+
+// ---- Whole steps
+
+template <class T, bool pairs>
+double Network<T, pairs>::multiply_adds(const Examples& examples, long rows) const {
+  double sum = 0;
+  for (const Layer<T, pairs>& layer : layers_) {
+    double inputs = static_cast<double>(layer.inputs);
+    if (layer.sparse) {
+      const Csr& x = *examples.csr;
+      inputs = static_cast<double>(x.indptr[x.rows]) / static_cast<double>(std::max<int64_t>(x.rows, 1));
+    }
+    sum += inputs * static_cast<double>(layer.units);
+  }
+  return sum * static_cast<double>(rows);
+}
+
+// Whether a sparse input can be read where it is; otherwise room for copies of a batch's entries.
+template <class T>
+void prepare_sparse(SparseBatch<T>& sparse, const Csr& x, bool drops, long samples) {
+  const Type own = std::is_same_v<T, float> ? Type::f32 : Type::f64;
+  sparse.copied = x.type != own || drops;
+  if (!sparse.copied) {
+    sparse.values = static_cast<const T*>(x.data);
+    sparse.columns = x.indices;
+    sparse.narrow = x.narrow;
+    return;
+  }
+  int64_t longest = 1;
+  for (int64_t row = 0; row < x.rows; row++) longest = std::max(longest, x.indptr[row + 1] - x.indptr[row]);
+  sparse.own_values = Buffer<T>(longest * samples);
+  sparse.own_columns = Buffer<int32_t>(longest * samples);
+  sparse.values = sparse.own_values.get();
+  sparse.columns = sparse.own_columns.get();
+  sparse.narrow = false;
+}
+
+template <class T, bool pairs>
+Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const Interrupt& interrupt) {
+  const long batch_rows = std::min<int64_t>(plan.batch, plan.rows - plan.first);
+  const int members = threads_for(3 * multiply_adds(examples, batch_rows));
+  const long most_panels = (batch_rows + n - 1) / n;
+  reserve(most_panels, members);
+  if (spec_.sparse) prepare_sparse(sparse_, *examples.csr, spec_.dropouts[0].keep < 1, capacity_ * n);
+
+  // Samples are shared out, unless there are too few of them to go round: then units are, with a barrier after each layer.
+  const bool by_units = members > 1 && most_panels < members && !mixes_units_;
+  const long unit_step = n >= draws_per_block ? 1 : draws_per_block / n;
+  const bool numeric = examples.classes == nullptr && loss_.kind != Loss::cross_entropy &&
+                       loss_.kind != Loss::log_loss && loss_.kind != Loss::binary_cross_entropy;
+  const long outputs = numeric ? spec_.sizes.back() : 0;
+  std::vector<PanelSums> panel_sums(static_cast<size_t>(most_panels));
+  std::vector<double> panel_squares(static_cast<size_t>(most_panels * outputs));
+  std::vector<double> unit_squares(static_cast<size_t>(rules_.clip_norm > 0 ? widest_ / n + 1 : 0) *
+                                   static_cast<size_t>(depth_));
+  Sums totals;
+  totals.squares.assign(static_cast<size_t>(outputs), 0.0);
+  steps_done = 0;
+  std::atomic<bool> stop{false};
+  Barrier barrier(members);
+  auto asked = std::chrono::steady_clock::now();
+
+  run_team(members, [&](int member) {
+    Scratch& own = scratch_[static_cast<size_t>(member)];
+    const auto units_of = [&](const Layer<T, pairs>& layer, bool split) {
+      if (!split) return Range{0, layer.panels};
+      const Share share = share_of((layer.panels + unit_step - 1) / unit_step, member, members);
+      return Range{share.first * unit_step, std::min(share.last * unit_step, layer.panels)};
+    };
+    for (int64_t step = 0; step < plan.steps; step++) {
+      const long first = plan.first + step * plan.batch;
+      Batch batch{&examples, {plan.order, first, std::min<int64_t>(plan.batch, plan.rows - first)}, 0, 0, true,
+                  static_cast<uint32_t>(plan.epoch), static_cast<uint32_t>(first),
+                  step_of(plan.lrs[step], plan.t + step + 1, true), step_of(plan.lrs[step], plan.t + step + 1, false)};
+      batch.panels = (batch.rows.count + n - 1) / n;
+      batch.weight = static_cast<double>(batch.rows.count);
+      if (examples.weight != nullptr) {
+        batch.weight = 0;
+        for (long i = 0; i < batch.rows.count; i++)
+          batch.weight += static_cast<double>(static_cast<const T*>(examples.weight)[batch.rows(i)]);
+      }
+      const Share mine = share_of(batch.panels, member, members);
+      const Range panels{mine.first, mine.last}, all{0, batch.panels};
+      const bool sorts = spec_.sparse && lowest_ == 1 && !scatters(batch);
+
+      // Part 1: forward pass, loss, errors
+      if (spec_.sparse) {
+        gather_sparse(batch, panels, 0);
+        if (sorts) {
+          const Range samples{panels.first * n, std::min(panels.last * n, batch.rows.count)};
+          sparse_by_index([&](auto* index) {
+            sort_by_column<std::remove_cv_t<std::remove_pointer_t<decltype(index)>>>(batch, samples, own.columns);
+          });
+        }
+        const bool split = members > 1;
+        if (split) barrier.wait();
+        sparse_by_index([&](auto* index) {
+          forward_sparse<std::remove_cv_t<std::remove_pointer_t<decltype(index)>>>(
+              batch, split && !mixes_units_ ? all : panels, units_of(layers_[0], split && !mixes_units_), 0, own);
+        });
+        if (split) barrier.wait();
+      } else {
+        for (long p = panels.first; p < panels.last; p++) gather(batch, p, 0, own);
+        if (by_units) barrier.wait();
+      }
+      for (int l = spec_.sparse ? 2 : 1; l <= depth_; l++) {
+        forward_layer(batch, l, by_units ? all : panels, units_of(layers_[l - 1], by_units), 0, own);
+        if (by_units) barrier.wait();
+      }
+      for (long p = panels.first; p < panels.last; p++)
+        panel_sums[static_cast<size_t>(p)] =
+            output_errors(batch, p, 0, outputs == 0 ? nullptr : &panel_squares[static_cast<size_t>(p * outputs)], own);
+      for (int l = depth_ - 1; l >= lowest_; l--) {
+        if (by_units) barrier.wait();
+        backward_layer(batch, l, by_units ? all : panels, units_of(layers_[l - 1], by_units), 0, own);
+      }
+      barrier.wait();
+
+      // Part 2: gradients and updates
+      for (int l = depth_; l >= lowest_; l--) {
+        Layer<T, pairs>& layer = layers_[l - 1];
+        if (layer.spec.frozen) continue;
+        const Range units = units_of(layer, true);
+        if (!layer.sparse)
+          weight_gradients(batch, l, member, members, own);
+        else if (sorts)
+          sparse_gradients(batch, units, own, members);
+        else
+          sparse_by_index([&](auto* index) {
+            scatter<std::remove_cv_t<std::remove_pointer_t<decltype(index)>>>(batch, units);
+          });
+        bias_gradients(batch, l, units, own);
+      }
+      if (rules_.clip_norm > 0) {
+        const auto each = [&](auto work) {
+          for (int l = lowest_; l <= depth_; l++) {
+            Layer<T, pairs>& layer = layers_[l - 1];
+            if (!layer.spec.frozen) work(layer, &unit_squares[static_cast<size_t>((l - 1) * (widest_ / n + 1))]);
+          }
+        };
+        barrier.wait();
+        each([&](Layer<T, pairs>& layer, double* squares) {
+          const Range units = units_of(layer, true);
+          for (long u = units.first; u < units.last; u++) squares[u] = square_of_gradient(layer, u);
+        });
+        barrier.wait();
+        double square = 0;
+        each([&](Layer<T, pairs>& layer, double* squares) {
+          for (long u = 0; u < layer.panels; u++) square += squares[u];
+        });
+        const double norm = std::sqrt(square);
+        const T scale = norm > rules_.clip_norm ? static_cast<T>(rules_.clip_norm / norm) : T(1);
+        each([&](Layer<T, pairs>& layer, double*) { update_clipped(batch, layer, units_of(layer, true), scale, own); });
+      }
+      if (rules_.max_norm > 0) {
+        barrier.wait();
+        for (int l = lowest_; l <= depth_; l++)
+          if (!layers_[l - 1].spec.frozen) limit_norms(layers_[l - 1], units_of(layers_[l - 1], true));
+      }
+      if (member == 0) {
+        for (long p = 0; p < batch.panels; p++) {
+          const PanelSums& sums = panel_sums[static_cast<size_t>(p)];
+          totals.weight += sums.weight;
+          totals.loss += sums.loss;
+          totals.hits += sums.hits;
+          for (long m = 0; m < outputs; m++)
+            totals.squares[static_cast<size_t>(m)] += panel_squares[static_cast<size_t>(p * outputs + m)];
+        }
+        steps_done = step + 1;
+        const auto now = std::chrono::steady_clock::now();
+        if (now - asked > std::chrono::milliseconds(50)) {
+          asked = now;
+          if (interrupt && interrupt()) stop.store(true, std::memory_order_relaxed);
+        }
+      }
+      barrier.wait();
+      if (stop.load(std::memory_order_relaxed)) return;
+    }
+  });
+  return totals;
+}
+
+// Forward passes over blocks of rows, each by one thread in its own share of the memory; done(member, batch, first
+// panel, block) after each.
+template <class T, bool pairs>
+template <class Done>
+void Network<T, pairs>::each_block(const Examples& examples, const Interrupt& interrupt, Done done) {
+  const long rows = examples.rows;
+  const int members = threads_for(multiply_adds(examples, rows));
+  const long block_panels = std::max<long>(1, std::min<long>(evaluation_rows / n, (rows + n - 1) / n));
+  const long block_rows = block_panels * n, blocks = (rows + block_rows - 1) / block_rows;
+  reserve(block_panels * members, members);
+  if (spec_.sparse) prepare_sparse(sparse_, *examples.csr, spec_.dropouts[0].keep < 1, capacity_ * n);
+  std::atomic<bool> stop{false};
+  auto asked = std::chrono::steady_clock::now();
+  run_team(members, [&](int member) {
+    Scratch& own = scratch_[static_cast<size_t>(member)];
+    const long base = member * block_panels;
+    for (long block = member; block < blocks && !stop.load(std::memory_order_relaxed); block += members) {
+      const long first = block * block_rows, count = std::min(block_rows, rows - first);
+      Batch batch{&examples, {nullptr, first, count}, (count + n - 1) / n, 1.0, false, 0, 0, {}, {}};
+      const Range panels{base, base + batch.panels};
+      if (spec_.sparse) {
+        gather_sparse(batch, panels, base);
+        sparse_by_index([&](auto* index) {
+          forward_sparse<std::remove_cv_t<std::remove_pointer_t<decltype(index)>>>(batch, panels,
+                                                                                   {0, layers_[0].panels}, base, own);
+        });
+      } else {
+        for (long p = panels.first; p < panels.last; p++) gather(batch, p, base, own);
+      }
+      for (int l = spec_.sparse ? 2 : 1; l <= depth_; l++)
+        forward_layer(batch, l, panels, {0, layers_[l - 1].panels}, base, own);
+      done(batch, base, block, own);
+      if (member == 0) {
+        const auto now = std::chrono::steady_clock::now();
+        if (now - asked > std::chrono::milliseconds(50)) {
+          asked = now;
+          if (interrupt && interrupt()) stop.store(true, std::memory_order_relaxed);
+        }
+      }
+    }
+  });
+}
+
+template <class T, bool pairs>
+Sums Network<T, pairs>::evaluate(const Examples& examples, const Interrupt& interrupt) {
+  const long outputs = spec_.sizes.back();
+  const long most = (examples.rows + n - 1) / n + 1;
+  std::vector<PanelSums> panel_sums(static_cast<size_t>(most));
+  std::vector<double> squares(static_cast<size_t>(most * outputs));
+  long last = 0;
+  each_block(examples, interrupt, [&](const Batch& batch, long base, long, Scratch& own) {
+    const long first = batch.rows.first / n;
+    for (long p = 0; p < batch.panels; p++)
+      panel_sums[static_cast<size_t>(first + p)] =
+          output_errors(batch, base + p, base, &squares[static_cast<size_t>((first + p) * outputs)], own);
+  });
+  last = (examples.rows + n - 1) / n;
+  Sums totals;
+  totals.squares.assign(static_cast<size_t>(outputs), 0.0);
+  for (long p = 0; p < last; p++) {
+    totals.weight += panel_sums[static_cast<size_t>(p)].weight;
+    totals.loss += panel_sums[static_cast<size_t>(p)].loss;
+    totals.hits += panel_sums[static_cast<size_t>(p)].hits;
+    for (long m = 0; m < outputs; m++)
+      totals.squares[static_cast<size_t>(m)] += squares[static_cast<size_t>(p * outputs + m)];
+  }
+  return totals;
+}
+
+template <class T, bool pairs>
+void Network<T, pairs>::forward(const Examples& examples, void* out, const Interrupt& interrupt) {
+  const Place<T, pairs>& place = places_[depth_];
+  const long outputs = place.units;
+  T* to = static_cast<T*>(out);
+  each_block(examples, interrupt, [&](const Batch& batch, long base, long, Scratch&) {
+    for (long p = 0; p < batch.panels; p++) {
+      const T* a = place.a.get() + (base + p) * place.rows * n;
+      const long first = batch.rows.first + p * n, count = samples_in(batch, base + p, base);
+      for (long i = 0; i < count; i++)
+        for (long m = 0; m < outputs; m++) to[(first + i) * outputs + m] = a[m * n + i];
+    }
+  });
+}
+
+// ---- The register peak
+
+template <class T, class Word>
+double peak_of(int threads, double seconds) {
+  constexpr int rows = tile_rows, repeats = 20000;
+  std::vector<double> rates(static_cast<size_t>(threads));
+  Barrier barrier(threads);
+  run_team(threads, [&](int member) {
+    Word a[rows];
+    alignas(64) Word b[panel<T>];
+    for (int i = 0; i < rows; i++) a[i] = static_cast<Word>(0);
+    for (int j = 0; j < panel<T>; j++) b[j] = static_cast<Word>(0);
+    double best = 0;
+    barrier.wait();
+    const auto begin = std::chrono::steady_clock::now();
+    auto now = begin;
+    do {
+      Vector<T> sums[rows][tile_vectors] = {};
+      const auto start = std::chrono::steady_clock::now();
+      Vector<Word> right[tile_vectors];
+      for (int j = 0; j < tile_vectors; j++) right[j] = load(b + j * lanes<T>);
+      for (int s = 0; s < repeats; s++) {
+        asm volatile("" ::: "memory");
+#pragma GCC unroll 12
+        for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 2
+          for (int j = 0; j < tile_vectors; j++) sums[i][j] = multiply_add(sums[i][j], a[0], right[j]);
+        }
+      }
+      T sink = 0;
+      for (int i = 0; i < rows; i++)
+        for (int j = 0; j < tile_vectors; j++) sink += sums[i][j][0];
+      asm volatile("" : : "r,m"(sink) : "memory");
+      now = std::chrono::steady_clock::now();
+      const double products = std::is_same_v<Word, Pair> ? 2.0 : 1.0;
+      const double flops = 2.0 * products * rows * panel<T> * repeats;
+      best = std::max(best, flops / std::chrono::duration<double>(now - start).count() / 1e9);
+    } while (std::chrono::duration<double>(now - begin).count() < seconds);
+    rates[static_cast<size_t>(member)] = best;
+  });
+  double sum = 0;
+  for (const double rate : rates) sum += rate;
+  return sum;
+}
+
+}  // namespace
+
+std::unique_ptr<Stack> make_stack(const Spec& spec) {
+  if (spec.float64) return std::make_unique<Network<double, false>>(spec);
+  if (spec.bfloat16) return std::make_unique<Network<float, true>>(spec);
+  return std::make_unique<Network<float, false>>(spec);
+}
+
+double peak(const std::string& precision, int threads, double seconds) {
+  if (precision == "float64") return peak_of<double, double>(threads, seconds);
+  if (precision == "bfloat16") return peak_of<float, Pair>(threads, seconds);
+  return peak_of<float, float>(threads, seconds);
+}
+
+}  // namespace glassnet::GLASSNET_ISA
