@@ -6,6 +6,7 @@ enters and leaves (parameters, data, results); torch is imported only when a ten
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
@@ -14,7 +15,7 @@ import numpy as np
 import scipy.special
 from array_api_compat import array_namespace, is_torch_array
 
-from glassnet.errors import InputError
+from glassnet.errors import DataError, InputError
 from glassnet.messages import say
 
 Array: TypeAlias = Any
@@ -46,6 +47,40 @@ def to_torch(array: Array, device: Any = None) -> Array:
 def like(values: Any, other: Array) -> Array:
     """``values`` as an array of the library and device of ``other``, its own dtype kept."""
     return to_torch(values, other.device) if is_torch_array(other) else to_numpy(values)
+
+
+def is_sparse(x: Any) -> bool:
+    """Whether it is a sparse array or matrix of SciPy, whose module is imported if there is one."""
+    sparse = sys.modules.get("scipy.sparse")
+    return sparse is not None and bool(sparse.issparse(x))
+
+
+def as_csr(x: Any) -> Any:
+    """A sparse array of any format as a CSR array with each row's columns in order and no entry twice.
+
+    What is so already is not copied, and what is not is left as it is.
+
+    Raises
+    ------
+    DataError
+        If its parts do not fit one another.
+    """
+    from scipy.sparse import csr_array
+
+    try:
+        csr = csr_array(x)
+        csr.check_format()
+    except (ValueError, TypeError) as error:
+        raise DataError(say("cannot use the sparse array: {error}", error=error)) from error
+    if csr.ndim == 2 and not csr.has_canonical_format:
+        csr = csr.copy()
+        csr.sum_duplicates()
+    return csr
+
+
+def as_dense(x: Any) -> Array:
+    """A sparse array with its zeros written out; any other as it is."""
+    return x.toarray() if is_sparse(x) else x
 
 
 WrittenFor: TypeAlias = Literal["any", "torch", "numpy"]

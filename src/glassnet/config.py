@@ -88,6 +88,7 @@ class TrainingConfig(Branch):
     seed: Seed = 0
     device: str = "auto"
     engine: str = "auto"
+    precision: Literal["auto", "exact", "fast"] = "auto"
     threads: Annotated[int, Field(gt=0)] | None = None
 
 

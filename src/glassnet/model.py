@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.arrays import to_numpy
+from glassnet.arrays import as_csr, as_dense, is_sparse, to_numpy
 from glassnet.data import Arrays, Encoding, Table, TargetEncoding, load_source
 from glassnet.data.examples import Examples
+from glassnet.engine import native
 from glassnet.engine.base import r2
 from glassnet.errors import ConfigError, DataError, ModelFileError
 from glassnet.losses import LOSSES, Loss
@@ -26,6 +27,7 @@ ARRAYS = "model.safetensors"
 MANIFEST = "model.json"
 
 _ROWS = 4096  # predicted at a time
+_NATIVE_ROWS = 64  # from which on it pays to hand them to the native engine
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,12 @@ class Model:
         source = load_source(data, target=self.target_name, need_target=need_target)
         return source.train if source.test is None else source.test
 
-    def features(self, part: Table | Arrays) -> np.ndarray:
-        """The network's input for raw rows, (N, n[0])."""
+    def features(self, part: Table | Arrays | Any) -> Any:
+        """The network's input for raw rows, (N, n[0]). Sparse rows are an input already, if there is no encoding."""
+        if is_sparse(part):
+            if self.encoding is not None:
+                raise DataError(say("this model has an encoding, which takes no sparse rows; make them dense"))
+            return as_csr(part)
         if self.encoding is not None:
             return self.encoding.encode(part, dtype=self.network.dtype)
         if isinstance(part, Table):
@@ -117,11 +123,15 @@ class Model:
 
     def examples(self, data: Any) -> Examples:
         """Encoded rows and targets of a source, for evaluation or a gradient check."""
-        part = self.part(data, need_target=True)
-        if part.y is None:
+        if isinstance(data, tuple) and len(data) == 2 and is_sparse(data[0]):
+            part, y = data
+        else:
+            part = self.part(data, need_target=True)
+            y = part.y
+        if y is None:
             raise DataError(say("these rows have no target to compare with"))
         x = self.features(part)  # first: of rows that are altogether different it says the most
-        y = np.asarray(part.y) if self.target is None else self.target.encode(part.y, dtype=self.network.dtype)
+        y = np.asarray(y) if self.target is None else self.target.encode(y, dtype=self.network.dtype)
         return Examples(x, y)
 
     # Predictions
@@ -131,7 +141,7 @@ class Model:
 
         Parameters
         ----------
-        data : source, array, data frame, Table or Arrays
+        data : source, array, data frame, Table or Arrays; for a model without an encoding also a sparse array
         samples : int, default 0
             T > 0: Monte-Carlo dropout, the mean over T random masks and its spread (Gal and Ghahramani 2016).
 
@@ -142,24 +152,34 @@ class Model:
         ConfigError
             If ``samples`` is asked of a network without dropout.
         """
-        return self.predict_features(self.features(self.part(data)), samples=samples)
+        part = data if is_sparse(data) else self.part(data)
+        return self.predict_features(self.features(part), samples=samples)
 
-    def predict_features(self, x: np.ndarray, *, samples: int = 0) -> Prediction:
-        """Predict encoded rows (N, n[0])."""
+    def predict_features(self, x: Any, *, samples: int = 0, threads: int | None = None) -> Prediction:
+        """Predict encoded rows: an array (N, n[0]), or a sparse array of SciPy; at most with so many threads."""
         if samples < 0 or (samples and not any(layer.kind == "dropout" for layer in self.network.layers)):
             raise ConfigError(say("samples must be 0 or more, and needs a network with dropout"))
+        x = as_csr(x) if is_sparse(x) else np.asarray(x)
+        forward = self._forward(x, threads) if not samples else None
         means, spreads = [], []
-        for start in range(0, max(len(x), 1), _ROWS):
+        for start in range(0, max(x.shape[0], 1), _ROWS):
             rows = x[start : start + _ROWS]
-            if samples:
-                draws = np.stack([self._linked(a) for a in self.network.sample(rows, samples, first=start)])
+            if forward is None:
+                outputs = self.network.sample(as_dense(rows), samples, first=start)
+                draws = np.stack([self._linked(a) for a in outputs])
                 means.append(draws.mean(axis=0))
                 spreads.append(draws.std(axis=0))
             else:
-                means.append(self._linked(self.network.forward(rows)))
+                means.append(self._linked(forward(rows)))
         mean = np.concatenate(means)
         spread = np.concatenate(spreads) if samples else None
         return self._prediction(mean, spread)
+
+    def _forward(self, x: Any, threads: int | None) -> Callable[[Any], Any]:
+        """What takes rows of x to outputs: the native engine, or the network itself for few rows or if it cannot."""
+        if x.shape[0] >= _NATIVE_ROWS and native.cannot_carry(self.network) is None:
+            return native.Forward(self.network, sparse=is_sparse(x), threads=threads)
+        return lambda rows: self.network.forward(as_dense(rows))
 
     def _linked(self, a: Any) -> np.ndarray:
         return np.asarray(self.loss.link(np.asarray(to_numpy(a), dtype=np.float64)))
@@ -196,10 +216,10 @@ class Model:
         """
         return self.evaluate_examples(data if isinstance(data, Examples) else self.examples(data))
 
-    def evaluate_examples(self, examples: Examples) -> dict[str, Any]:
-        """The same for encoded examples."""
-        prediction = self.predict_features(examples.x)
-        n, outputs = len(examples.x), self.network.sizes[-1]
+    def evaluate_examples(self, examples: Examples, *, threads: int | None = None) -> dict[str, Any]:
+        """The same for encoded examples, at most with so many threads."""
+        prediction = self.predict_features(examples.x, threads=threads)
+        n, outputs = len(prediction.values), self.network.sizes[-1]
         y = check_targets(np.asarray(examples.y), n=n, outputs=outputs, loss=self.loss, dtype=np.float64)
         if self.task == "classification":
             assert prediction.probabilities is not None

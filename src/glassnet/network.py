@@ -169,7 +169,7 @@ class Network:
         ShapeError
             If x does not have n[0] columns.
         """
-        a = self._checked_x(x)
+        a = self.checked_x(x)
         for layer in self.layers:
             a, _ = layer.forward(a, training=draws)
         return a
@@ -293,18 +293,23 @@ class Network:
 
     # Checks at the border
 
-    def _checked_x(self, x: Any) -> Array:
-        theta = next(self.parameters())[1]
-        x = like(x, theta)
+    def check_shape(self, x: Array) -> None:
+        """ShapeError unless x, which may be sparse, is (N, n[0])."""
         if x.ndim != 2 or x.shape[1] != self.sizes[0]:
             text = say("x must have the shape (N, {n}), not {shape}", n=self.sizes[0], shape=tuple(x.shape))
             raise ShapeError(text)
+
+    def checked_x(self, x: Any) -> Array:
+        """x (N, n[0]) as the equations need it, or ShapeError."""
+        theta = next(self.parameters())[1]
+        x = like(x, theta)
+        self.check_shape(x)
         return namespace(x).astype(x, theta.dtype, copy=False)
 
     def checked_batch(self, x: Any, y: Any, weight: Any, loss: Loss | str) -> tuple[Array, Array, Array | None, Loss]:
         """x, y, weight and loss of a batch as the equations need them, or ShapeError."""
         loss = make_loss(loss)
-        x = self._checked_x(x)
+        x = self.checked_x(x)
         y = check_targets(like(y, x), n=len(x), outputs=self.sizes[-1], loss=loss, dtype=x.dtype)
         if weight is not None:
             weight = namespace(x).astype(like(weight, x), x.dtype, copy=False)

@@ -222,13 +222,14 @@ def _execute(config: RunConfig, folder: Path | None, callbacks: Iterable[Callbac
             seed=training.seed,
             device=training.device,
             engine=training.engine,
+            precision=training.precision,
             threads=training.threads,
             batch_size=training.batch_size,
         )
     weights = _class_weights(training.class_weight, model)
     trainer = Trainer(model.network, training.replaced(class_weight=weights), callbacks)
     history = trainer.fit(train_set, validation_set)
-    test = {} if test_set is None else model.evaluate_examples(test_set)
+    test = {} if test_set is None else model.evaluate_examples(test_set, threads=training.threads)
     return Run(folder, model, history, test, config, time.perf_counter() - started)
 
 
@@ -524,7 +525,12 @@ def save(run: Run, overwrite: bool = False) -> None:
         shutil.rmtree(folder / old, ignore_errors=True)
     run.model.save(folder)
     write_bytes(folder / HISTORY, run.history.to_jsonl().encode())
-    results = {"test": run.test, "stop_reason": run.history.stop_reason, "seconds": run.seconds}
+    results = {
+        "test": run.test,
+        "stop_reason": run.history.stop_reason,
+        "seconds": run.seconds,
+        "engine": run.history.engine,
+    }
     write_document(folder / RESULTS, results)
     write_bytes(folder / CONFIG, (json.dumps(plain(run.config), ensure_ascii=False, indent=1) + "\n").encode())
 

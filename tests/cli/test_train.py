@@ -120,6 +120,7 @@ OPTIONS = [
     (["--seed", str(2**64 - 1)], "training.seed", 2**64 - 1),
     (["--device", "cpu"], "training.device", "cpu"),
     (["--engine", "reference"], "training.engine", "reference"),
+    (["--precision", "exact"], "training.precision", "exact"),
     (["--threads", "1"], "training.threads", 1),
     (["--l1", "0.001"], "training.l1", 0.001),
     (["--l2", "0.002"], "training.l2", 0.002),

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_info
 import glassnet
 from glassnet import Network
 from glassnet.config import TrainingConfig
-from glassnet.engine import choose, devices, resolve_device
+from glassnet.engine import devices, resolve_device
 from glassnet.errors import ConfigError, DataError, GlassnetWarning, InputError, NotFiniteError, ShapeError
 from glassnet.losses import balanced_weights
 from glassnet.network import parameter_values
@@ -293,9 +293,8 @@ def test_auto_takes_the_accelerator_if_there_is_one(monkeypatch, signs, offered,
 
 
 def test_an_unknown_engine():
-    with pytest.raises(ConfigError, match="unknown engine 'warp'; choose one of: auto, reference"):
+    with pytest.raises(ConfigError, match="unknown engine 'warp'; choose one of: auto, native, reference"):
         train(dense(), X, Y, engine="warp")
-    assert choose("reference").name == "reference"
 
 
 @pytest.mark.parametrize("threads", [1, 2])

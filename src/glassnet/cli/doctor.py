@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 from glassnet import __version__
 from glassnet.cli.common import JsonOption, print_json, print_table
@@ -36,7 +37,7 @@ def command(as_json: JsonOption = False) -> int:
     """Look around and print what is found."""
     import importlib.util
 
-    from glassnet.engine import accelerator, available_cores, choose
+    from glassnet.engine import accelerator, available_cores
 
     extras = {
         "plot": (("matplotlib",), say("pictures of runs")),
@@ -54,7 +55,7 @@ def command(as_json: JsonOption = False) -> int:
         "processor": _processor(),
         "features": " ".join(_features()),
         "cores": available_cores(),
-        "engine": choose().name,
+        **_engine(),
         "accelerator": accelerator() or "",
     }
     if as_json:
@@ -67,15 +68,42 @@ def command(as_json: JsonOption = False) -> int:
         "features": say("features"),
         "cores": say("threads by default"),
         "engine": say("engine"),
+        "instruction_sets": say("instruction sets"),
+        "instruction_set": say("instruction set in use"),
+        "bfloat16": "bfloat16",
+        "why": say("why not the native engine"),
         "accelerator": say("accelerator that torch offers"),
     }
-    print_table(say("machine"), (say("fact"), say("value")), [(names[k], v or say("none")) for k, v in machine.items()])
+    facts = [(names[key], _text(value)) for key, value in machine.items()]
+    print_table(say("machine"), (say("fact"), say("value")), facts)
     rows = [
         (name, what, say("installed") if has[name] else f"pip install 'glassnet[{name}]'")
         for name, (_, what) in extras.items()
     ]
     print_table(say("extras"), (say("extra"), say("adds"), say("state")), rows)
     return 0
+
+
+def _engine() -> dict[str, Any]:
+    """The engine for the jobs that the native one can carry, and how it computes; or why there is no native one."""
+    from glassnet.engine import NativeEngine, ReferenceEngine, native
+
+    missing = native.missing()
+    if missing is not None:
+        return {"engine": ReferenceEngine.name, "why": missing}
+    isa = native.instruction_set()
+    return {
+        "engine": NativeEngine.name,
+        "instruction_sets": " ".join(native.instruction_sets()),
+        "instruction_set": isa,
+        "bfloat16": native.has_bfloat16(isa),
+    }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return say("yes") if value else say("no")
+    return str(value or say("none"))
 
 
 def _version(package: str) -> str:

@@ -16,7 +16,6 @@ def help_text() -> str:
 def command(run: RunArgument, as_json: JsonOption = False) -> int:
     """Print the run's network, training and results."""
     from glassnet.config import RunConfig, read_config
-    from glassnet.engine import choose
     from glassnet.model import load
     from glassnet.runs import CONFIG, HISTORY, RESULTS, read_history
     from glassnet.storage import read_document
@@ -28,7 +27,7 @@ def command(run: RunArgument, as_json: JsonOption = False) -> int:
     results = read_document(run / RESULTS) if (run / RESULTS).exists() else {}
     history = read_history(run) if (run / HISTORY).exists() else None
     training = config.get("training", {})
-    engine = choose(training.get("engine", "auto")).name
+    engine = results.get("engine")
     if as_json:
         network = {"sizes": model.network.sizes, "parameters": model.network.n_parameters, **model.network.config()}
         print_json({"run": str(run), "network": network, "engine": engine, "config": config, "results": results})
@@ -40,7 +39,7 @@ def command(run: RunArgument, as_json: JsonOption = False) -> int:
         state = say("frozen") if layer.frozen else say("trained") if layer.params else ""
         rows.append((layer.number, repr(layer), shape, f"{size:,}", state))
     print_table(say("network"), ("l", say("layer"), "W", say("parameters"), say("state")), rows)
-    facts: list[tuple[str, object]] = [(say("loss"), model.loss.name), (say("engine"), engine)]
+    facts: list[tuple[str, object]] = [(say("loss"), model.loss.name), (say("engine"), engine or say("not recorded"))]
     if model.target is not None:
         facts.append((say("task"), say(model.target.task)))
         if model.target.classes:

@@ -81,12 +81,7 @@ class Progress(Callback):
 
 
 def _engine(trainer: Trainer) -> str:
-    return say(
-        "engine {engine} on {device}, threads: {threads}",
-        engine=trainer.engine.name,
-        device=trainer.device,
-        threads=trainer.threads,
-    )
+    return say("engine: {engine}", engine=trainer.history.engine)
 
 
 class JsonLines(Callback):
@@ -121,6 +116,7 @@ class JsonLines(Callback):
                 "stop_reason": run.history.stop_reason,
                 "epochs": len(run.history),
                 "best_epoch": run.history.best_epoch,
+                "engine": run.history.engine,
                 **figures,
                 "seconds": run.seconds,
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,17 +16,18 @@ class Examples:
 
     Attributes
     ----------
-    x, y : ndarray
+    x : ndarray, or CSR array of SciPy
+    y : ndarray
     weight : ndarray or None
     """
 
-    x: np.ndarray
+    x: Any
     y: np.ndarray
     weight: np.ndarray | None = None
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.y)
 
-    def take(self, index: np.ndarray) -> Examples:
+    def take(self, index: np.ndarray | slice) -> Examples:
         """The examples of these rows."""
         return Examples(self.x[index], self.y[index], None if self.weight is None else self.weight[index])

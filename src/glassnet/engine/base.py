@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,7 +12,9 @@ import numpy as np
 
 from glassnet.arrays import Array, namespace, to_numpy
 from glassnet.data.examples import Examples
+from glassnet.engine.devices import limited_threads
 from glassnet.losses import Loss
+from glassnet.messages import say
 from glassnet.network import Network
 from glassnet.optimisers import Updater
 
@@ -104,6 +108,11 @@ def _number(value: Any) -> float:
     return float(to_numpy(value))
 
 
+def threads_text(threads: int) -> str:
+    """So many threads, in words."""
+    return say("1 thread") if threads == 1 else say("{threads} threads", threads=threads)
+
+
 class Engine(ABC):
     """Trains a network over given batches in a given order.
 
@@ -115,15 +124,46 @@ class Engine(ABC):
     updater : Updater
     device : str
         From :func:`glassnet.engine.resolve_device`.
+    threads : int, optional
+        By default as many as there are.
+    precision : {"auto", "exact", "fast"}, default "auto"
+        Of the products, for an engine that has a choice.
+
+    Attributes
+    ----------
+    threads : int
+        In force within :meth:`limited`.
     """
 
     name: ClassVar[str]
 
-    def __init__(self, network: Network, loss: Loss, updater: Updater, device: str) -> None:
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        updater: Updater,
+        device: str,
+        *,
+        threads: int | None = None,
+        precision: str = "auto",
+    ) -> None:
         self.network = network
         self.loss = loss
         self.updater = updater
         self.device = device
+        self.precision = precision
+        self.threads = 0
+        self._asked_threads = threads
+
+    @contextmanager
+    def limited(self) -> Iterator[int]:
+        """Within a block the engine computes with the threads that were asked for; yields their number."""
+        with limited_threads(self.device, self._asked_threads) as self.threads:
+            yield self.threads
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Its name and how it computes, in a few words."""
 
     @abstractmethod
     def place(self, examples: Examples) -> Examples:

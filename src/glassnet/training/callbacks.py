@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 class Callback:
     """Override what you need. Every hook gets the trainer, with its network, epoch, step, history and ``stop``.
 
-    On an accelerator the network's arrays are brought up to date after each epoch; in ``on_batch_end`` call
-    ``trainer.engine.sync()`` first.
+    An engine may have arrays of its own while it makes steps. The network's are brought up to date after each epoch; in
+    ``on_batch_end`` call ``trainer.engine.sync()`` before you read or change them.
 
     Attributes
     ----------

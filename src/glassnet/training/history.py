@@ -31,6 +31,8 @@ class History:
         The same for programs: "epochs", "early_stopping", "interrupted" or what a callback gave.
     best_epoch : int or None
         The epoch whose parameters the network has, if they were restored.
+    engine : str
+        What trained, in words.
     seconds : float
         Of all epochs.
     """
@@ -39,6 +41,7 @@ class History:
     stop_reason: str = ""
     stop_code: str = ""
     best_epoch: int | None = None
+    engine: str = ""
 
     @property
     def seconds(self) -> float:
@@ -59,7 +62,12 @@ class History:
 
     def to_jsonl(self) -> str:
         """One JSON object a line: the epochs, then how it ended."""
-        end = {"stop_code": self.stop_code, "stop_reason": self.stop_reason, "best_epoch": self.best_epoch}
+        end = {
+            "stop_code": self.stop_code,
+            "stop_reason": self.stop_reason,
+            "best_epoch": self.best_epoch,
+            "engine": self.engine,
+        }
         return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in [*self.epochs, end])
 
     @classmethod
@@ -67,4 +75,10 @@ class History:
         """What :meth:`to_jsonl` wrote."""
         records = [json.loads(line) for line in text.splitlines() if line.strip()]
         end = records.pop() if records and "stop_code" in records[-1] else {}
-        return cls(records, end.get("stop_reason", ""), end.get("stop_code", ""), end.get("best_epoch"))
+        return cls(
+            records,
+            end.get("stop_reason", ""),
+            end.get("stop_code", ""),
+            end.get("best_epoch"),
+            end.get("engine", ""),
+        )

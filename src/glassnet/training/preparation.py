@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from glassnet.activations import Softmax
+from glassnet.arrays import as_csr, is_sparse
 from glassnet.data.examples import Examples
 from glassnet.errors import ConfigError, DataError, ShapeError
 from glassnet.losses import Loss, class_tables, sample_weights
@@ -39,20 +40,19 @@ class Preparation:
     def __call__(self, examples: Examples) -> Examples:
         """The examples, or DataError, ShapeError or ConfigError saying what is wrong with them."""
         x, y = check_numbers("x", examples.x), check_numbers("y", examples.y)
-        if x.ndim != 2 or x.shape[1] != self.network.sizes[0]:
-            text = say("x must have the shape (N, {n}), not {shape}", n=self.network.sizes[0], shape=x.shape)
-            raise ShapeError(text)
-        if len(x) == 0:
+        self.network.check_shape(x)
+        n = x.shape[0]
+        if n == 0:
             raise DataError(say("there are no rows to learn from"))
         weight = None if examples.weight is None else check_numbers("weight", examples.weight)
-        if weight is not None and weight.shape != (len(x),):
-            text = say("sample weights must have the shape ({n},), not {shape}", n=len(x), shape=weight.shape)
+        if weight is not None and weight.shape != (n,):
+            text = say("sample weights must have the shape ({n},), not {shape}", n=n, shape=weight.shape)
             raise ShapeError(text)
         dtype = self.network.dtype
         for name, array in (("x", x), ("y", y), ("weight", weight)):
             if array is not None:
                 check_finite(name, array, dtype)
-        y = check_targets(y, n=len(x), outputs=self.network.sizes[-1], loss=self.loss, dtype=dtype)
+        y = check_targets(y, n=n, outputs=self.network.sizes[-1], loss=self.loss, dtype=dtype)
         self._check_range(y)
         if self.class_weight is not None:
             labels = self._labels(y)
@@ -115,9 +115,9 @@ def default_batch_size(rows: int) -> int:
     return int(min(256, max(16, 2 ** round(math.log2(max(rows, 1) / 100)))))
 
 
-def check_numbers(name: str, given: Any) -> np.ndarray:
-    """``given`` as an array of numbers, or DataError."""
-    array = np.asarray(given)
+def check_numbers(name: str, given: Any) -> Any:
+    """``given`` as an array of numbers, a CSR array if it is sparse, or DataError."""
+    array = as_csr(given) if is_sparse(given) else np.asarray(given)
     if array.dtype.kind == "O":
         with suppress(TypeError, ValueError):
             array = array.astype(np.float64)
@@ -126,15 +126,19 @@ def check_numbers(name: str, given: Any) -> np.ndarray:
     return array
 
 
-def check_finite(name: str, array: np.ndarray, dtype: str = "float64") -> None:
+def check_finite(name: str, array: Any, dtype: str = "float64") -> None:
     """DataError naming the first entry that is NaN, infinite, or too large for ``dtype``."""
     if array.dtype.kind != "f":
         return
     largest = np.finfo(dtype).max
-    if array.size == 0 or -largest <= array.min() <= array.max() <= largest:  # never so if one is NaN
+    values = array.data if is_sparse(array) else array
+    if values.size == 0 or -largest <= values.min() <= values.max() <= largest:  # never so if one is NaN
         return
-    good = np.abs(array) <= largest
-    index = tuple(int(i) for i in np.argwhere(~good)[0])
+    place = np.argwhere(~(np.abs(values) <= largest))[0]
+    if is_sparse(array):
+        row = np.searchsorted(array.indptr, place[0], side="right") - 1
+        place = (row, array.indices[place[0]])
+    index = tuple(int(i) for i in place)
     text = say(
         "{name} holds {value} at {index}; fill, scale or drop such entries first",
         name=name,

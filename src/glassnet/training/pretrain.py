@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from glassnet.arrays import to_numpy
+from glassnet.arrays import as_dense, to_numpy
 from glassnet.errors import ConfigError
 from glassnet.layers import Dense, Layer
 from glassnet.messages import say
@@ -29,7 +29,7 @@ def pretrain(network: Network, x: Any, *, how: Literal["greedy", "whole"] = "gre
     ----------
     network : Network
         With at least one hidden dense layer. Its output layer is left as it is, and so are frozen layers.
-    x : array (N, n[0])
+    x : array (N, n[0]), or sparse array of SciPy
     how : {"greedy", "whole"}, default "greedy"
     **config
         As for :func:`train`: optimiser, lr, batch_size, epochs and so on. The loss is squared error.
@@ -50,7 +50,7 @@ def pretrain(network: Network, x: Any, *, how: Literal["greedy", "whole"] = "gre
     if how not in ("greedy", "whole"):
         raise ConfigError(say("pre-training is 'greedy' or 'whole', not {how!r}", how=how))
     encoders: list[Dense] = [layer for layer in hidden if isinstance(layer, Dense)]
-    a = np.asarray(x, dtype=network.dtype)
+    a = np.asarray(as_dense(x), dtype=network.dtype)  # it is the target as well
     if how == "whole":
         return [_autoencode(encoders, a, network, config)]
     histories = []

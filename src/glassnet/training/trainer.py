@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from glassnet.activations import Logistic, Softmax
+from glassnet.arrays import as_csr, is_sparse
 from glassnet.config import TrainingConfig
 from glassnet.data.examples import Examples
 from glassnet.data.split import split
-from glassnet.engine import choose, limited_threads, resolve_device
+from glassnet.engine import choose, resolve_device
 from glassnet.errors import ConfigError, DataError, GlassnetWarning, NotFiniteError
 from glassnet.losses import Loss
 from glassnet.losses import loss as make_loss
@@ -57,6 +58,9 @@ class Trainer:
     lr : float
         Of the last step.
     device : str
+    engine : Engine
+    engine_reason : str
+        Why it is not the native one, if that was not asked for.
     threads : int
     history : History
     validation : Examples or None
@@ -91,7 +95,10 @@ class Trainer:
         self.updater = Updater(self.optimiser, self.regularisation, Clip(config.clip_norm, config.clip_value))
         self.device = resolve_device(config.device, network.dtype)
         self.prepare = Preparation(network, self.loss, config.class_weight)
-        self.engine = choose(config.engine)(network, self.loss, self.updater, self.device)
+        engine, self.engine_reason = choose(network, self.loss, self.updater, self.device, config.engine)
+        self.engine = engine(
+            network, self.loss, self.updater, self.device, threads=config.threads, precision=config.precision
+        )
         copies = 1 + len(self.optimiser.slots) + (config.early_stopping is not None)
         check_memory(
             (copies, network.n_parameters), network.dtype, say("training (gradients, optimiser and best weights)")
@@ -132,7 +139,8 @@ class Trainer:
         self.validation = None if validation is None else self.prepare(validation)
         self.batch_size = min(self.config.batch_size or default_batch_size(len(examples)), len(examples))
         self.steps_per_epoch = -(-len(examples) // self.batch_size)
-        with limited_threads(self.device, self.config.threads) as self.threads:
+        with self.engine.limited() as self.threads:
+            self.history.engine = self.engine_text()
             train_set = self.engine.place(examples)
             validation_set = None if self.validation is None else self.engine.place(self.validation)
             self._call("on_train_begin")
@@ -217,6 +225,11 @@ class Trainer:
 
     # Checks and small things
 
+    def engine_text(self) -> str:
+        """The engine in words, and why it is not the native one."""
+        engine, reason = self.engine.describe(), self.engine_reason
+        return say("{engine}, because {reason}", engine=engine, reason=reason) if reason else engine
+
     def _call(self, hook: str, *arguments: Any) -> None:
         for callback in self.callbacks:
             getattr(callback, hook)(self, *arguments)
@@ -269,7 +282,7 @@ def train(
     Parameters
     ----------
     network : Network
-    x : array (N, n[0])
+    x : array (N, n[0]), or sparse array of SciPy
     y : array
         Class indices (N,), which stand for one-hot rows; or targets (N, n[L]), for one output also (N,).
     sample_weight : array (N,), optional
@@ -305,9 +318,13 @@ def train(
         Of the order of the rows and of the held-out share. The dropout masks follow the network's seed.
     device : str, default "auto"
         "cpu", "cuda" or what torch offers; see :func:`glassnet.engine.resolve_device`.
-    engine : str, default "auto"
+    engine : {"auto", "native", "reference"}, default "auto"
+        "auto": the native engine if it can carry the job, else the reference engine; ``history.engine`` says why.
+    precision : {"auto", "exact", "fast"}, default "auto"
+        Of the native engine's products for a float32 network. "exact": float32. "fast": bfloat16 where the processor
+        has it, with sums and parameters in float32. "auto" is exact.
     threads : int, optional
-        By default as many as the library that computes is set to, which is one a core unless someone changed it.
+        At most. By default one a core, or what the library that the reference engine computes with is set to.
 
     Returns
     -------
@@ -331,7 +348,7 @@ def train(
     >>> bool(history["loss"][-1] < 0.01)
     True
     """
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = as_csr(x) if is_sparse(x) else np.asarray(x), np.asarray(y)
     _check_network(network)
     settings = TrainingConfig.make(**config)
     if settings.loss == "auto":
@@ -350,6 +367,6 @@ def train(
         # the whole first, so that an error names the caller's own rows
         Preparation(network, trainer.loss, settings.class_weight)(examples)
         labels = y if y.ndim == 1 and network.sizes[-1] > 1 else None
-        kept, held = split(len(x), validation, seed=settings.seed, labels=labels)
+        kept, held = split(len(y), validation, seed=settings.seed, labels=labels)
         examples, held_out = examples.take(kept), examples.take(held)
     return trainer.fit(examples, held_out)
