@@ -25,7 +25,7 @@ class OwnDense(Dense):
     pass
 
 
-class OwnLoss(SquaredError):
+class OwnError(SquaredError):
     pass
 
 
@@ -98,7 +98,7 @@ NOT_CARRIED = [
     ({"net": of_two_precisions()}, "the parameters are not NumPy arrays of one precision"),
     ({"net": network().on_torch("cpu")}, "the parameters are not NumPy arrays of one precision"),
     ({"loss": (lambda a, y: a[:, 0], lambda a, y: a)}, "the loss is a user's own"),
-    ({"loss": OwnLoss()}, "the loss is a user's own"),
+    ({"loss": OwnError()}, "the loss is a user's own"),
     ({"optimiser": OwnOptimiser()}, "the optimiser is a user's own"),
     ({"updater": OwnUpdater(SGD())}, "the rules of the update are a user's own"),
     ({"updater": Updater(SGD(), OwnRules())}, "the rules of the update are a user's own"),

@@ -1,0 +1,138 @@
+"""Sparse rows: the same path as the dense ones, whoever trains, and the same answers to what is wrong with them."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import glassnet
+from glassnet import Model, Network
+from glassnet.arrays import as_csr
+from glassnet.data.examples import Examples
+from glassnet.engine import native as module
+from glassnet.errors import DataError, ShapeError
+from glassnet.training import pretrain
+
+RNG = np.random.default_rng(2)
+X = RNG.normal(size=(90, 12)) * (RNG.random((90, 12)) < 0.25)
+Y = RNG.integers(0, 3, 90)
+
+FORMATS = ["csr_array", "csr_matrix", "coo_array", "coo_matrix", "csc_array", "lil_array", "dok_array", "bsr_matrix"]
+
+
+def twice(x):
+    """Each entry as the sum of two, rows' columns out of order."""
+    coo = sp.coo_array(x)
+    order = np.random.default_rng(0).permutation(2 * coo.nnz)
+    rows, columns = (np.tile(part, 2)[order] for part in coo.coords)
+    data = np.tile(coo.data / 2, 2)[order]
+    counts = np.bincount(rows, minlength=x.shape[0])
+    by_row = np.argsort(rows, kind="stable")
+    return sp.csr_array((data[by_row], columns[by_row], np.append(0, np.cumsum(counts))), shape=x.shape)
+
+
+@pytest.fixture(params=["numpy", "torch", "native"])
+def train(request):
+    """``glassnet.train`` by each engine."""
+    if request.param == "native" and module.missing():
+        pytest.skip(module.missing())
+    options = {"device": "torch" if request.param == "torch" else "cpu", "threads": 1}
+    options["engine"] = "native" if request.param == "native" else "reference"
+
+    def run(x, y=Y, **config):
+        network = Network.dense([12, 6, 3], "tanh", dropout=0.2, input_dropout=0.1, dtype="float64")
+        history = glassnet.train(network, x, y, **(options | {"epochs": 2, "batch_size": 16} | config))
+        return network, history
+
+    return run
+
+
+CONVERSIONS = [*(getattr(sp, name) for name in FORMATS), twice]
+
+
+@pytest.mark.parametrize("convert", CONVERSIONS, ids=[*FORMATS, "doubled"])
+def test_sparse_rows_are_the_dense_ones(train, convert):
+    (dense, dense_history), (sparse, history) = (
+        train(x, validation=0.2, class_weight="balanced") for x in (X, convert(X))
+    )
+    for (_, one), (_, other) in zip(dense.parameters(), sparse.parameters(), strict=True):
+        assert one == pytest.approx(other, rel=1e-12, abs=1e-14)
+    for figure in ("loss", "val_loss", "accuracy", "val_accuracy"):
+        assert dense_history[figure] == pytest.approx(history[figure], rel=1e-12)
+
+
+def test_a_validation_set_of_ones_own(train):
+    figures = [train(sp.csr_array(X), validation=(x, Y))[1]["val_loss"] for x in (X, sp.csr_array(X))]
+    assert figures[0] == pytest.approx(figures[1], rel=1e-12)
+
+
+def test_what_is_given_is_not_changed():
+    given = twice(X)
+    before = [part.copy() for part in (given.data, given.indices, given.indptr)]
+    assert np.allclose(as_csr(given).toarray(), X)
+    assert all(np.array_equal(*pair) for pair in zip(before, (given.data, given.indices, given.indptr), strict=True))
+
+
+def test_what_is_csr_is_not_copied():
+    given = sp.csr_matrix(X)
+    assert np.shares_memory(as_csr(given).data, given.data)
+
+
+def with_entry(value, dtype="f8"):
+    x = X.astype(dtype)
+    x[7, 5] = value
+    return sp.csr_array(x)
+
+
+def broken():
+    x = sp.csr_array(X)
+    x.indices[3] = 99
+    return x
+
+
+WRONG = [
+    (lambda: with_entry(np.nan), DataError, r"x holds nan at \(7, 5\)"),
+    (lambda: with_entry(-np.inf), DataError, r"x holds -inf at \(7, 5\)"),
+    (lambda: sp.csr_array(X.astype(complex)), DataError, "x must hold real numbers, not complex128"),
+    (lambda: sp.csr_array(X[:, :11]), ShapeError, r"x must have the shape \(N, 12\), not \(90, 11\)"),
+    (lambda: sp.csr_array(X[:80]), ShapeError, "there are 80 rows of x but 90 of y"),
+    (broken, DataError, "cannot use the sparse array: .*indices"),
+]
+
+
+@pytest.mark.parametrize(("make", "error", "message"), WRONG, ids=[message for *_, message in WRONG])
+def test_what_is_wrong_is_named(train, make, error, message):
+    with pytest.raises(error, match=message):
+        train(make())
+
+
+def test_pretraining_takes_them():
+    ends = []
+    for x in (X, sp.coo_array(X)):
+        network = Network.dense([12, 6, 4, 3])
+        pretrain(network, x, epochs=1, device="cpu", threads=1)
+        ends.append(network.layer(2).params["W"])
+    assert np.array_equal(*ends)
+
+
+@pytest.mark.parametrize("rows", [5, 90])
+def test_prediction_and_evaluation(rows):
+    model = Model(Network.dense([12, 6, 3]), "cross_entropy")
+    dense, sparse = X[:rows], sp.csc_array(X[:rows])
+    for predict in (model.predict, model.predict_features):
+        assert predict(sparse).probabilities == pytest.approx(predict(dense).probabilities, abs=1e-6)
+    for one, other in ((sparse, Y[:rows]), (dense, Y[:rows])), (Examples(sparse, Y[:rows]), Examples(dense, Y[:rows])):
+        assert model.evaluate(one)["log_loss"] == pytest.approx(model.evaluate(other)["log_loss"], rel=1e-6)
+    with pytest.raises(ShapeError, match="x must have the shape"):
+        model.predict(sparse[:, :11])
+
+
+def test_monte_carlo_dropout():
+    model = Model(Network.dense([12, 6, 3], dropout=0.5), "cross_entropy")
+    spreads = [model.predict(x, samples=3).spread for x in (X, sp.csr_array(X))]
+    assert np.array_equal(*spreads)
+
+
+def test_a_model_with_an_encoding_says_so():
+    model = glassnet.fit((X, Y), epochs=1, threads=1).model
+    with pytest.raises(DataError, match="has an encoding, which takes no sparse rows"):
+        model.predict(sp.csr_array(X))
