@@ -6,9 +6,11 @@
 //
 // Shapes: P panels of samples, R rows of units (M rounded up to whole panels), n = panel
 //     a, factor (P, R, n)        a[p][m][i] is unit m of sample p n + i. factor is z, then ∂a/∂z (dropout's mask
-//                                included), then, multiplied by what comes from above, δ
-//     W (R / n, K, n)            W[u][k][j] is the weight from input k to unit u n + j; for a sparse first layer (K, R)
-//     delta_units (R / n, N, n)  δ with the units side by side; for a sparse first layer (N, R)
+//                                included; of softmax a itself, before dropout), then, multiplied by what comes from
+//                                above, δ
+//     W (R / w, K, w)            W[u][k][j] is the weight from input k to unit u w + j; w is n, and more for a sparse first
+//                                layer, where a row is what one entry of the input is multiplied by
+//     delta_units (R / n, N, n)  δ with the units side by side; delta_rows (R / w, N, w) for a sparse first layer
 //
 // A step has two parts with a barrier after each: (1) forward pass, loss and errors, samples shared out among the
 // threads; (2) gradients and updates, weights shared out. Every number is computed by one thread in one order, so the
@@ -37,7 +39,7 @@ namespace {
 constexpr long group_bytes = 256 << 10;  // activations of so many samples at a time: half a second-level cache
 constexpr long evaluation_rows = 256;    // per thread and block
 constexpr double work_per_thread = 4e5;  // multiply-adds of a batch below which another thread would only be waited for
-constexpr int sparse_vectors = 8;        // units that BP.4 of a sparse layer takes at a time
+constexpr int sparse_vectors = 8;        // sums that a sparse layer keeps in registers
 constexpr double few_entries = 3;        // a column's entries in a batch below which sorting them by column does not pay
 
 long round_up(long n, long step) { return (n + step - 1) / step * step; }
@@ -48,14 +50,15 @@ struct Layer {
   LayerSpec spec;
   long inputs = 0, units = 0, panels = 0;  // K, M, R / n
   bool sparse = false;
-  long row_stride = 0, panel_stride = 0;  // of W: between inputs, between panels of units
+  long width = 0;  // w
   Buffer<T> W, b, slots_W[2], slots_b[2];
   Buffer<T> gradient_W, gradient_b;  // only where the whole gradient is needed before the update
   Buffer<Pair> along;                // bfloat16 copies of W: pairs of inputs (R / n, K / 2, n)
   Buffer<uint16_t> across;           // and single numbers (R / n, K, n), read as pairs of units
 
   long rows() const { return panels * panel<T>; }
-  T* at(const Buffer<T>& values, long u, long k) const { return values.get() + u * panel_stride + k * row_stride; }
+  long place_of(long m, long k) const { return m / width * inputs * width + k * width + m % width; }
+  T* at(const Buffer<T>& values, long u, long k) const { return values.get() + place_of(u * panel<T>, k); }
 };
 
 // What a batch leaves at layer l; l = 0 is the input.
@@ -74,7 +77,7 @@ struct Place {
 // Which rows of the examples a batch has: sample i is row order[first + i], or first + i.
 struct Rows {
   const int64_t* order;
-  long first, count;
+  long first, count, end;  // end: of the order
   int64_t operator()(long i) const { return order == nullptr ? first + i : order[first + i]; }
 };
 
@@ -93,8 +96,12 @@ struct SparseBatch {
 // The entries of some of a batch's samples, sorted by column: column k has entries begin[k] to begin[k + 1].
 template <class T>
 struct Columns {
-  Buffer<int32_t> begin, sample;
-  Buffer<T> value;
+  struct Entry {
+    int32_t sample;
+    T value;
+  };
+  Buffer<int32_t> begin;
+  Buffer<Entry> entries;
 };
 
 template <class T, bool pairs>
@@ -114,10 +121,14 @@ class Network final : public Stack {
       layer.spec = spec.layers[l - 1];
       layer.inputs = spec.sizes[l - 1];
       layer.units = spec.sizes[l];
-      layer.panels = places_[l].rows / n;
       layer.sparse = spec.sparse && l == 1;
-      layer.row_stride = layer.sparse ? layer.rows() : n;
-      layer.panel_stride = layer.sparse ? n : layer.inputs * n;
+      layer.width = n;
+      if (layer.sparse) {  // as wide as the sums allow, unless that would fill up with too many units that are not there
+        while (layer.width < sparse_vectors * lanes<T> && round_up(layer.units, 2 * layer.width) * 4 <= layer.units * 5)
+          layer.width *= 2;
+        places_[l].rows = round_up(layer.units, layer.width);
+      }
+      layer.panels = places_[l].rows / n;
       layer.W.grow(layer.inputs * layer.rows());
       layer.b.grow(layer.rows());
       widest_ = std::max(widest_, layer.rows());
@@ -140,9 +151,9 @@ class Network final : public Stack {
   void set_rules(const Rules& rules) override {
     rules_ = rules;
     update_ = update_of<T>(rules.optimiser);
-    const int slots = rules.optimiser == Optimiser::sgd ? 0 : rules.optimiser == Optimiser::adam ? 2 : 1;
+    slots_ = rules.optimiser == Optimiser::sgd ? 0 : rules.optimiser == Optimiser::adam ? 2 : 1;
     for (Layer<T, pairs>& layer : layers_) {
-      for (int s = 0; s < slots; s++) {
+      for (int s = 0; s < slots_; s++) {
         layer.slots_W[s].grow(layer.W.size());
         layer.slots_b[s].grow(layer.b.size());
       }
@@ -157,10 +168,10 @@ class Network final : public Stack {
     Layer<T, pairs>& layer = layers_[l - 1];
     T* to = chosen(layer, slot, true);
     const T* from = static_cast<const T*>(W);
-    each_square(layer, [&](long u, long k, long j, long i) {
-      T* there = to + u * layer.panel_stride + k * layer.row_stride + j;
-      transpose_square(from + (u * n + j) * layer.inputs + i, layer.inputs, there, layer.row_stride);
-    }, [&](long m, long k) { to[place_of(layer, m, k)] = from[m * layer.inputs + k]; });
+    each_square(layer, [&](long m, long k) {
+      T* there = to + layer.place_of(m, k);
+      transpose_square(from + m * layer.inputs + k, layer.inputs, there, layer.width);
+    }, [&](long m, long k) { to[layer.place_of(m, k)] = from[m * layer.inputs + k]; });
     if (b != nullptr) std::memcpy(chosen(layer, slot, false), b, static_cast<size_t>(layer.units) * sizeof(T));
     if (slot < 0) refresh(layer, 0, layer.panels, 0, layer.inputs);
   }
@@ -169,10 +180,9 @@ class Network final : public Stack {
     const Layer<T, pairs>& layer = layers_[l - 1];
     const T* from = chosen(layer, slot, true);
     T* to = static_cast<T*>(W);
-    each_square(layer, [&](long u, long k, long j, long i) {
-      const T* there = from + u * layer.panel_stride + k * layer.row_stride + j;
-      transpose_square(there, layer.row_stride, to + (u * n + j) * layer.inputs + i, layer.inputs);
-    }, [&](long m, long k) { to[m * layer.inputs + k] = from[place_of(layer, m, k)]; });
+    each_square(layer, [&](long m, long k) {
+      transpose_square(from + layer.place_of(m, k), layer.width, to + m * layer.inputs + k, layer.inputs);
+    }, [&](long m, long k) { to[m * layer.inputs + k] = from[layer.place_of(m, k)]; });
     if (b != nullptr) std::memcpy(b, chosen(layer, slot, false), static_cast<size_t>(layer.units) * sizeof(T));
   }
 
@@ -210,20 +220,17 @@ class Network final : public Stack {
     long first, last;
   };
 
-  static long place_of(const Layer<T, pairs>& layer, long m, long k) {
-    return m / n * layer.panel_stride + k * layer.row_stride + m % n;
-  }
   T* chosen(const Layer<T, pairs>& layer, int slot, bool weights) const {
     if (slot < 0) return (weights ? layer.W : layer.b).get();
     return (weights ? layer.slots_W : layer.slots_b)[slot].get();
   }
-  // Calls square(u, k, j, k) for whole squares of W and one(m, k) for what is left at the edges.
+  // Calls square(m, k) for whole squares of W and one(m, k) for what is left at the edges.
   template <class Square, class One>
   static void each_square(const Layer<T, pairs>& layer, Square square, One one) {
     constexpr long v = lanes<T>;
     const long whole_units = layer.units / v * v, whole_inputs = layer.inputs / v * v;
     for (long m = 0; m < whole_units; m += v)
-      for (long k = 0; k < whole_inputs; k += v) square(m / n, k, m % n, k);
+      for (long k = 0; k < whole_inputs; k += v) square(m, k);
     for (long m = 0; m < layer.units; m++)
       for (long k = m < whole_units ? whole_inputs : 0; k < layer.inputs; k++) one(m, k);
   }
@@ -234,28 +241,30 @@ class Network final : public Stack {
     return std::clamp(static_cast<int>(multiply_adds / work_per_thread), 1, spec_.threads);
   }
   double multiply_adds(const Examples& examples, long rows) const;
+  static int rows_in(long units, long u) { return static_cast<int>(std::clamp<long>(units - u * n, 0, n)); }
   static int vectors_in(long count) { return static_cast<int>(std::min<long>((count + lanes<T> - 1) / lanes<T>, tile_vectors)); }
   long samples_in(const Batch& batch, long p, long base) const { return std::min<long>(n, batch.rows.count - (p - base) * n); }
 
-  // The parts of a step, in their order
-  void gather(const Batch& batch, long p, long base, Scratch& own);
-  void gather_sparse(const Batch& batch, Range panels, long base);
+  // The parts of a step, in their order; each a function of its own to a profiler too
+  [[gnu::noinline]] void gather(const Batch& batch, long p, long base, Scratch& own);
+  [[gnu::noinline]] void gather_sparse(const Batch& batch, Range panels, long base);
   template <class Index>
-  void sort_by_column(const Batch& batch, Range samples, Columns<T>& columns) const;
-  void forward_layer(const Batch& batch, int l, Range panels, Range units, long base, Scratch& own);
-  template <class Index>
-  void forward_sparse(const Batch& batch, Range panels, Range units, long base, Scratch& own);
-  void finish(const Batch& batch, int l, long p, long base, Range units, Scratch& own);
-  void drop(const Batch& batch, int l, long p, long base, Range units, T* a, T* factor) const;
+  [[gnu::noinline]] void sort_by_column(const Batch& batch, Range samples, Columns<T>& columns) const;
+  [[gnu::noinline]] void forward_layer(const Batch& batch, int l, Range panels, Range units, long base, Scratch& own);
+  template <class Index, int vectors>
+  [[gnu::noinline]] void forward_sparse(const Batch& batch, Range panels, Range units, long base, Scratch& own);
+  [[gnu::noinline]] void finish(const Batch& batch, int l, long p, long base, Range units, Scratch& own);
+  [[gnu::noinline]] void drop(const Batch& batch, int l, long p, long base, Range units, T* a, T* factor) const;
   void pack(int l, long p, Range units, const T* a);
-  PanelSums output_errors(const Batch& batch, long p, long base, double* squares, Scratch& own);
-  void backward_layer(const Batch& batch, int l, Range panels, Range units, long base, Scratch& own);
-  void keep_delta(int l, long p, Range units);
-  void weight_gradients(const Batch& batch, int l, int member, int members, Scratch& own);
-  void sparse_gradients(const Batch& batch, Range units, Scratch& own, int members);
-  template <class Index>
-  void scatter(const Batch& batch, Range units);
-  void bias_gradients(const Batch& batch, int l, Range units, Scratch& own);
+  [[gnu::noinline]] PanelSums output_errors(const Batch& batch, long p, long base, double* squares, Scratch& own);
+  [[gnu::noinline]] void backward_layer(const Batch& batch, int l, Range panels, Range units, long base, Scratch& own);
+  [[gnu::noinline]] void keep_delta(int l, long p, Range units);
+  [[gnu::noinline]] void weight_gradients(const Batch& batch, int l, int member, int members, Scratch& own);
+  template <int vectors>
+  [[gnu::noinline]] void sparse_gradients(const Batch& batch, Range units, Scratch& own, int members);
+  template <class Index, int vectors>
+  [[gnu::noinline]] void scatter(const Batch& batch, Range units);
+  [[gnu::noinline]] void bias_gradients(const Batch& batch, int l, Range units, Scratch& own);
   void apply(Layer<T, pairs>& layer, bool weights, long offset, T* g, long count, const Step<T>& step) const;
   double square_of_gradient(const Layer<T, pairs>& layer, long u) const;
   void update_clipped(const Batch& batch, Layer<T, pairs>& layer, Range units, T scale, Scratch& own);
@@ -271,12 +280,20 @@ class Network final : public Stack {
     const double entries = static_cast<double>(x.indptr[x.rows]) / static_cast<double>(std::max<int64_t>(x.rows, 1));
     return is_plain() && entries * static_cast<double>(batch.rows.count) < few_entries * static_cast<double>(x.columns);
   }
+  // work(an index type, how many vectors wide W of the sparse layer is)
   template <class Work>
-  void sparse_by_index(Work work) const {
+  void with_sparse_types(Work work) const {
+    const auto with_index = [&](auto index) {
+      switch (layers_[0].width / lanes<T>) {
+        case 2: return work(index, std::integral_constant<int, 2>());
+        case 4: return work(index, std::integral_constant<int, 4>());
+        default: return work(index, std::integral_constant<int, sparse_vectors>());
+      }
+    };
     if (sparse_.narrow)
-      work(static_cast<const uint16_t*>(sparse_.columns));
+      with_index(uint16_t());
     else
-      work(static_cast<const int32_t*>(sparse_.columns));
+      with_index(int32_t());
   }
   template <class Done>
   void each_block(const Examples& examples, const Interrupt& interrupt, Done done);
@@ -286,6 +303,7 @@ class Network final : public Stack {
   LossOf<T> loss_{};
   Update<T> update_ = nullptr;
   int depth_;
+  int slots_ = 0;   // of the optimiser
   int lowest_ = 1;  // the lowest layer that is trained
   long widest_ = 0;
   bool mixes_units_ = false;
@@ -405,6 +423,14 @@ void Network<T, pairs>::gather(const Batch& batch, long p, long base, Scratch& o
 
 // ---- A sparse input
 
+// Asks for a row that a later batch will read: rows lie anywhere in memory.
+inline void prefetch_row(const Csr& x, int64_t row) {
+  const int64_t begin = x.indptr[row], count = x.indptr[row + 1] - begin;
+  const int64_t value = x.type == Type::u8 ? 1 : x.type == Type::f32 ? 4 : 8, index = x.narrow ? 2 : 4;
+  prefetch_part(static_cast<const char*>(x.data) + begin * value, count * value + 63, 0, 1);
+  prefetch_part(static_cast<const char*>(x.indices) + begin * index, count * index + 63, 0, 1);
+}
+
 template <class T, class X, class Index>
 void copy_entries(const Csr& x, int64_t row, T* values, int32_t* columns) {
   const int64_t begin = x.indptr[row], count = x.indptr[row + 1] - begin;
@@ -437,6 +463,8 @@ void Network<T, pairs>::gather_sparse(const Batch& batch, Range panels, long bas
       sparse_.begin[slot] = sparse_.end[slot] = 0;
       if (sample >= batch.rows.count) continue;
       const int64_t row = batch.rows(sample);
+      if (batch.training && batch.rows.first + batch.rows.count + sample < batch.rows.end)
+        prefetch_row(x, batch.rows(batch.rows.count + sample));
       if (!own) {
         sparse_.begin[slot] = x.indptr[row];
         sparse_.end[slot] = x.indptr[row + 1];
@@ -486,8 +514,7 @@ void Network<T, pairs>::sort_by_column(const Batch&, Range samples, Columns<T>& 
   int64_t entries = 0;
   for (long i = samples.first; i < samples.last; i++) entries += sparse_.end[i] - sparse_.begin[i];
   sorted.begin.grow(inputs + 2);
-  sorted.sample.grow(entries);
-  sorted.value.grow(entries);
+  sorted.entries.grow(entries);
   int32_t* next = sorted.begin.get() + 1;  // next[k + 1] counts column k, and then is where its entries begin
   std::memset(sorted.begin.get(), 0, static_cast<size_t>(inputs + 2) * sizeof(int32_t));
   for (long i = samples.first; i < samples.last; i++)
@@ -495,60 +522,54 @@ void Network<T, pairs>::sort_by_column(const Batch&, Range samples, Columns<T>& 
   for (long k = 1; k <= inputs; k++) next[k] += next[k - 1];
   for (long i = samples.first; i < samples.last; i++) {
     for (int64_t e = sparse_.begin[i]; e < sparse_.end[i]; e++) {
-      const int32_t to = next[columns[e]]++;
-      sorted.sample[to] = static_cast<int32_t>(i);
-      sorted.value[to] = sparse_.values[e];
+      sorted.entries[next[columns[e]]++] = {static_cast<int32_t>(i), sparse_.values[e]};
     }
   }
 }
 
-// z of the first layer, sample by sample: only its non-zero inputs count.
+// z of the first layer, sample by sample: only its non-zero inputs count. The units come in as many vectors as W is
+// wide; where that leaves registers free, several entries are summed side by side.
 template <class T, bool pairs>
-template <class Index>
+template <class Index, int vectors>
 void Network<T, pairs>::forward_sparse(const Batch& batch, Range panels, Range units, long base, Scratch& own) {
-  constexpr int v = lanes<T>, width = 2 * n, vectors = width / v;
+  constexpr int v = lanes<T>, width = vectors * v, sets = sparse_vectors / vectors;
   const Layer<T, pairs>& layer = layers_[0];
   Place<T, pairs>& place = places_[1];
   const Index* columns = static_cast<const Index*>(sparse_.columns);
   const T* values = sparse_.values;
-  const long stride = layer.row_stride;
   alignas(64) T rows[n * width];
   for (long p = panels.first; p < panels.last; p++) {
-    for (long u = units.first; u < units.last; u += 2) {
-      const bool single = u + 1 == units.last;
-      const T* W = layer.W.get() + u * n;
+    for (long u = units.first; u < units.last; u += width / n) {
+      const T* W = layer.at(layer.W, u, 0);
+      const T* b = layer.b.get() + u * n;
       for (int i = 0; i < n; i++) {
-        Vector<T> even[vectors], odd[vectors];
-        const T* b = layer.b.get() + u * n;
-        const auto sum = [&](auto count) {
-          constexpr int c = decltype(count)::value;
-#pragma GCC unroll 4
-          for (int q = 0; q < c; q++) even[q] = load(b + q * v), odd[q] = Vector<T>{};
-          int64_t e = sparse_.begin[p * n + i];
-          const int64_t end = sparse_.end[p * n + i];
-          for (; e + 1 < end; e += 2) {
-            const T *w0 = W + columns[e] * stride, *w1 = W + columns[e + 1] * stride;
-            const T x0 = values[e], x1 = values[e + 1];
-#pragma GCC unroll 4
-            for (int q = 0; q < c; q++) {
-              even[q] += load(w0 + q * v) * x0;
-              odd[q] += load(w1 + q * v) * x1;
-            }
+        Vector<T> sums[sets][vectors] = {};
+#pragma GCC unroll 8
+        for (int q = 0; q < vectors; q++) sums[0][q] = load(b + q * v);
+        int64_t e = sparse_.begin[p * n + i];
+        const int64_t end = sparse_.end[p * n + i];
+        for (; e + sets <= end; e += sets) {
+#pragma GCC unroll 8
+          for (int s = 0; s < sets; s++) {
+            const T* row = W + columns[e + s] * width;
+            const T x = values[e + s];
+#pragma GCC unroll 8
+            for (int q = 0; q < vectors; q++) sums[s][q] += load(row + q * v) * x;
           }
-          if (e < end) {
-#pragma GCC unroll 4
-            for (int q = 0; q < c; q++) even[q] += load(W + columns[e] * stride + q * v) * values[e];
-          }
-#pragma GCC unroll 4
-          for (int q = 0; q < c; q++) store(rows + i * width + q * v, even[q] + odd[q]);
-        };
-        if (single)
-          sum(std::integral_constant<int, vectors / 2>());
-        else
-          sum(std::integral_constant<int, vectors>());
+        }
+        for (; e < end; e++) {
+#pragma GCC unroll 8
+          for (int q = 0; q < vectors; q++) sums[0][q] += load(W + columns[e] * width + q * v) * values[e];
+        }
+#pragma GCC unroll 8
+        for (int q = 0; q < vectors; q++) {
+#pragma GCC unroll 8
+          for (int s = 1; s < sets; s++) sums[0][q] += sums[s][q];
+          store(rows + i * width + q * v, sums[0][q]);
+        }
       }
       T* z = place.factor.get() + (p * place.rows + u * n) * n;
-      for (int j = 0; j < (single ? n : width); j += v)
+      for (int j = 0; j < width; j += v)
         for (int i = 0; i < n; i += v) transpose_square(rows + i * width + j, width, z + j * n + i, n);
     }
     finish(batch, 1, p, base, units, own);
@@ -573,10 +594,12 @@ void Network<T, pairs>::forward_layer(const Batch& batch, int l, Range panels, R
   for (long first = panels.first; first < panels.last; first += group) {
     const long last = std::min(first + group, panels.last);
     for (long u = units.first; u < units.last; u++) {
-      const int rows = static_cast<int>(std::min<long>(n, layer.units - u * n));
+      const int rows = rows_in(layer.units, u);
       for (long s = 0; s < steps; s += block_steps<T>) {
         const long here = std::min<long>(block_steps<T>, steps - s);
+        const Word* next = W + (u * steps + s + here) * n;  // the block of weights after this one
         for (long p = first; p < last; p++) {
+          prefetch_part(next, block_steps<T> * n, p - first, last - first);
           product<T, Word, Reading::along>(rows, vectors_in(samples_in(batch, p, base)), W + (u * steps + s) * n, 0,
                                            a + (p * below_steps + s) * n, here,
                                            place.factor.get() + (p * place.rows + u * n) * n,
@@ -614,7 +637,7 @@ void Network<T, pairs>::finish(const Batch& batch, int l, long p, long base, Ran
   } else {
     activate(spec.activation, static_cast<T>(spec.parameter), a, factor, count);
   }
-  drop(batch, l, p, base, rows, a, factor);
+  drop(batch, l, p, base, rows, a, spec.activation == Activation::softmax ? nullptr : factor);
   if (packed) pack(l, p, {rows.first, round_up(rows.last, 2)}, a);
 }
 
@@ -708,14 +731,18 @@ auto Network<T, pairs>::output_errors(const Batch& batch, long p, long base, dou
   PanelSums sums{0, 0, 0};
   const bool one_class = given == nullptr || loss_.kind == Loss::cross_entropy || loss_.kind == Loss::log_loss;
   if (one_class) {
-    for (int i = 0; i < count; i++) {
-      long best = 0, right = 0;
-      for (long m = 1; m < outputs; m++) {
-        if (a[m * n + i] > a[best * n + i]) best = m;
-        if (t[m * n + i] > t[right * n + i]) right = m;
+    T best[n], right[n];
+    int32_t best_unit[n] = {}, right_unit[n] = {};
+    for (int i = 0; i < n; i++) best[i] = a[i], right[i] = t[i];
+    for (long m = 1; m < outputs; m++) {
+      for (int i = 0; i < n; i++) {
+        best_unit[i] = a[m * n + i] > best[i] ? static_cast<int32_t>(m) : best_unit[i];
+        best[i] = a[m * n + i] > best[i] ? a[m * n + i] : best[i];
+        right_unit[i] = t[m * n + i] > right[i] ? static_cast<int32_t>(m) : right_unit[i];
+        right[i] = t[m * n + i] > right[i] ? t[m * n + i] : right[i];
       }
-      sums.hits += best == right ? weight[i] : 0;
     }
+    for (int i = 0; i < count; i++) sums.hits += best_unit[i] == right_unit[i] ? weight[i] : 0;
   } else if (loss_.kind == Loss::binary_cross_entropy) {
     for (int i = 0; i < count; i++) {
       bool all = true;
@@ -742,10 +769,12 @@ auto Network<T, pairs>::output_errors(const Batch& batch, long p, long base, dou
 
   for (long m = 0; m < outputs; m++)  // samples that are not there, or do not count, have no error whatever they hold
     for (int i = 0; i < n; i++) a[m * n + i] = share[i] == 0 ? T(0) : a[m * n + i];
-  if (layers_[depth_ - 1].spec.activation == Activation::softmax)
+  if (layers_[depth_ - 1].spec.activation == Activation::softmax) {
+    drop(batch, depth_, p, base, {0, outputs}, a, nullptr);
     pull_back_softmax(factor, a, outputs);
-  else
+  } else {
     for (long i = 0; i < outputs * n; i++) factor[i] *= a[i];
+  }
   for (int i = 0; i < n; i++)
     if (share[i] == 0)
       for (long m = 0; m < outputs; m++) factor[m * n + i] = 0;
@@ -776,10 +805,14 @@ void Network<T, pairs>::backward_layer(const Batch& batch, int l, Range panels, 
   for (long first = panels.first; first < panels.last; first += group) {
     const long last = std::min(first + group, panels.last);
     for (long u = units.first; u < units.last; u++) {
-      const int rows = static_cast<int>(std::min<long>(n, place.units - u * n));
+      const int rows = rows_in(place.units, u);
       for (long s = 0; s < steps; s += block_steps<T>) {
         const long here = std::min<long>(block_steps<T>, steps - s);
+        const bool more = s + here < steps;
+        const Word* next = W + (more ? (s + here) / words * segment : 0) + (more ? u : u + 1) * n * words;
         for (long p = first; p < last; p++) {
+          for (long w = 0; w < block_steps<T> / words; w++)
+            prefetch_part(next + w * segment, n * words, p - first, last - first);
           product<T, Word, Reading::across>(rows, vectors_in(samples_in(batch, p, base)),
                                             W + s / words * segment + u * n * words, segment,
                                             delta + (p * from_steps + s) * n, here, own.tiles.get() + (p - first) * tile,
@@ -795,7 +828,10 @@ void Network<T, pairs>::backward_layer(const Batch& batch, int l, Range panels, 
           for (long i = 0; i < rows * n; i++) place.factor[offset + i] *= grad[i];
       }
     }
-    if (softmax) pull_back_softmax(place.factor.get() + first * place.rows * n, own.column.get(), place.units);
+    if (softmax) {
+      drop(batch, l, first, base, {0, place.units}, own.column.get(), nullptr);
+      pull_back_softmax(place.factor.get() + first * place.rows * n, own.column.get(), place.units);
+    }
     for (long p = first; p < last; p++) keep_delta(l, p, units);
   }
 }
@@ -813,8 +849,8 @@ void Network<T, pairs>::keep_delta(int l, long p, Range units) {
       T* to;
       long stride;
       if (sparse) {
-        to = place.delta_rows.get() + p * n * place.rows + u * n;
-        stride = place.rows;
+        stride = layers_[l - 1].width;
+        to = place.delta_rows.get() + (u * n / stride * capacity_ + p) * n * stride + u * n % stride;
       } else if constexpr (!pairs) {
         to = place.delta_units.get() + (u * capacity_ + p) * n * n;
         stride = n;
@@ -891,93 +927,75 @@ void Network<T, pairs>::weight_gradients(const Batch& batch, int l, int member, 
   T* g = own.gradient.get();
   for (long square = share.first; square < share.last; square++) {
     const long u = square / squares, k = square % squares * n;
-    const int rows = static_cast<int>(std::min<long>(n, layer.inputs - k));
+    const int rows = rows_in(layer.inputs - k, 0);
     const Word* delta = place.delta_units.get() + u * capacity_ * n * words;
+    const long offset = layer.place_of(u * n, k);
+    prefetch_part(layer.W.get() + offset, n * n, 0, 1);
+    for (int slot = 0; slot < slots_; slot++) prefetch_part(layer.slots_W[slot].get() + offset, n * n, 0, 1);
     for (long s = 0; s < steps; s += block_steps<T>) {
       product<T, Word, Reading::across>(rows, tile_vectors, a + s / words * segment + k * words, segment, delta + s * n,
                                         std::min<long>(block_steps<T>, steps - s), g,
                                         s == 0 ? Start::zero : Start::previous);
     }
-    apply(layer, true, u * layer.panel_stride + k * n, g, rows * n, batch.weights);
+    apply(layer, true, offset, g, rows * n, batch.weights);
     if (rules_.clip_norm == 0) refresh(layer, u, u + 1, k, k + rows);
   }
 }
 
 // BP.4 of a sparse first layer, for some units: column by column, only where there are entries.
 template <class T, bool pairs>
+template <int vectors>
 void Network<T, pairs>::sparse_gradients(const Batch& batch, Range units, Scratch& own, int members) {
-  constexpr int v = lanes<T>, most = sparse_vectors / tile_vectors;
+  constexpr int v = lanes<T>, width = vectors * v;
   Layer<T, pairs>& layer = layers_[0];
-  const T* delta = places_[1].delta_rows.get();
-  const long stride = places_[1].rows;
   const bool skip_empty = is_plain();
   T* g = own.gradient.get();
-  for (long u = units.first; u < units.last;) {
-    const auto columns = [&](auto count) {
-      constexpr int c = decltype(count)::value * tile_vectors;
-      for (long k = 0; k < layer.inputs; k++) {
-        Vector<T> sums[c] = {};
-        bool any = false;
-        for (int member = 0; member < members; member++) {
-          const Columns<T>& sorted = scratch_[static_cast<size_t>(member)].columns;
-          const int32_t end = sorted.begin[k + 1];
-          for (int32_t e = sorted.begin[k]; e < end; e++) {
-            const T* row = delta + sorted.sample[e] * stride + u * n;
-            const T x = sorted.value[e];
+  for (long u = units.first; u < units.last; u += width / n) {
+    const T* delta = places_[1].delta_rows.get() + u * capacity_ * n * n;
+    for (long k = 0; k < layer.inputs; k++) {
+      Vector<T> sums[vectors] = {};
+      bool any = false;
+      for (int member = 0; member < members; member++) {
+        const Columns<T>& sorted = scratch_[static_cast<size_t>(member)].columns;
+        const int32_t end = sorted.begin[k + 1];
+        for (int32_t e = sorted.begin[k]; e < end; e++) {
+          const T* row = delta + sorted.entries[e].sample * width;
+          const T x = sorted.entries[e].value;
 #pragma GCC unroll 8
-            for (int q = 0; q < c; q++) sums[q] += load(row + q * v) * x;
-            any = true;
-          }
+          for (int q = 0; q < vectors; q++) sums[q] += load(row + q * v) * x;
+          any = true;
         }
-        if (!any && skip_empty) continue;
-#pragma GCC unroll 8
-        for (int q = 0; q < c; q++) store(g + q * v, sums[q]);
-        apply(layer, true, k * layer.row_stride + u * n, g, c * v, batch.weights);
       }
-      u += decltype(count)::value;
-    };
-    if (units.last - u >= most)
-      columns(std::integral_constant<int, most>());
-    else if (units.last - u >= 2)
-      columns(std::integral_constant<int, 2>());
-    else
-      columns(std::integral_constant<int, 1>());
+      if (!any && skip_empty) continue;
+#pragma GCC unroll 8
+      for (int q = 0; q < vectors; q++) store(g + q * v, sums[q]);
+      apply(layer, true, layer.place_of(u * n, k), g, width, batch.weights);
+    }
   }
 }
 
 // The same for plain gradient descent on a small batch: each entry's part of the gradient goes straight into W.
 template <class T, bool pairs>
-template <class Index>
+template <class Index, int vectors>
 void Network<T, pairs>::scatter(const Batch& batch, Range units) {
-  constexpr int v = lanes<T>, most = sparse_vectors / tile_vectors;
+  constexpr int v = lanes<T>, width = vectors * v;
   const Layer<T, pairs>& layer = layers_[0];
   const Index* columns = static_cast<const Index*>(sparse_.columns);
   const T* values = sparse_.values;
-  const long stride = layer.row_stride;
-  for (long u = units.first; u < units.last;) {
-    const auto rows = [&](auto count) {
-      constexpr int c = decltype(count)::value * tile_vectors;
-      T* W = layer.W.get() + u * n;
-      for (long i = 0; i < batch.rows.count; i++) {
-        const T* row = places_[1].delta_rows.get() + i * places_[1].rows + u * n;
-        Vector<T> moved[c];
+  for (long u = units.first; u < units.last; u += width / n) {
+    T* W = layer.at(layer.W, u, 0);
+    const T* delta = places_[1].delta_rows.get() + u * capacity_ * n * n;
+    for (long i = 0; i < batch.rows.count; i++) {
+      Vector<T> moved[vectors];
 #pragma GCC unroll 8
-        for (int q = 0; q < c; q++) moved[q] = load(row + q * v) * batch.weights.lr;
-        for (int64_t e = sparse_.begin[i]; e < sparse_.end[i]; e++) {
-          T* to = W + columns[e] * stride;
-          const T x = values[e];
+      for (int q = 0; q < vectors; q++) moved[q] = load(delta + i * width + q * v) * batch.weights.lr;
+      for (int64_t e = sparse_.begin[i]; e < sparse_.end[i]; e++) {
+        T* to = W + columns[e] * width;
+        const T x = values[e];
 #pragma GCC unroll 8
-          for (int q = 0; q < c; q++) store(to + q * v, load(to + q * v) - moved[q] * x);
-        }
+        for (int q = 0; q < vectors; q++) store(to + q * v, load(to + q * v) - moved[q] * x);
       }
-      u += decltype(count)::value;
-    };
-    if (units.last - u >= most)
-      rows(std::integral_constant<int, most>());
-    else if (units.last - u >= 2)
-      rows(std::integral_constant<int, 2>());
-    else
-      rows(std::integral_constant<int, 1>());
+    }
   }
 }
 
@@ -988,7 +1006,7 @@ void Network<T, pairs>::bias_gradients(const Batch& batch, int l, Range units, S
   const Place<T, pairs>& place = places_[l];
   if (!layer.spec.bias) return;
   for (long u = units.first; u < units.last; u++) {
-    const long here = std::min<long>(n, layer.units - u * n);
+    const int here = rows_in(layer.units, u);
     T* g = own.gradient.get();
     for (long j = 0; j < here; j++) {
       Vector<T> sums[tile_vectors] = {};
@@ -1011,7 +1029,7 @@ void Network<T, pairs>::bias_gradients(const Batch& batch, int l, Range units, S
 template <class T, bool pairs>
 double Network<T, pairs>::square_of_gradient(const Layer<T, pairs>& layer, long u) const {
   double sum = 0;
-  const long here = std::min<long>(n, layer.units - u * n);
+  const int here = rows_in(layer.units, u);
   for (long k = 0; k < layer.inputs; k++) {
     const T* g = layer.at(layer.gradient_W, u, k);
     for (long j = 0; j < here; j++) sum += static_cast<double>(g[j]) * static_cast<double>(g[j]);
@@ -1025,7 +1043,7 @@ template <class T, bool pairs>
 void Network<T, pairs>::update_clipped(const Batch& batch, Layer<T, pairs>& layer, Range units, T scale, Scratch& own) {
   T* g = own.gradient.get();
   for (long u = units.first; u < units.last; u++) {
-    const long here = std::min<long>(n, layer.units - u * n);
+    const int here = rows_in(layer.units, u);
     const auto step = [&](bool weights, long offset) {
       const T* kept = (weights ? layer.gradient_W : layer.gradient_b).get() + offset;
       for (long j = 0; j < here; j++) g[j] = kept[j] * scale;
@@ -1033,7 +1051,7 @@ void Network<T, pairs>::update_clipped(const Batch& batch, Layer<T, pairs>& laye
       update_((weights ? layer.W : layer.b).get() + offset, slots[0].get() + offset, slots[1].get() + offset, g, here,
               weights ? batch.weights : batch.biases);
     };
-    for (long k = 0; k < layer.inputs; k++) step(true, u * layer.panel_stride + k * layer.row_stride);
+    for (long k = 0; k < layer.inputs; k++) step(true, layer.place_of(u * n, k));
     if (layer.spec.bias) step(false, u * n);
     refresh(layer, u, u + 1, 0, layer.inputs);
   }
@@ -1129,12 +1147,13 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
     Scratch& own = scratch_[static_cast<size_t>(member)];
     const auto units_of = [&](const Layer<T, pairs>& layer, bool split) {
       if (!split) return Range{0, layer.panels};
-      const Share share = share_of((layer.panels + unit_step - 1) / unit_step, member, members);
-      return Range{share.first * unit_step, std::min(share.last * unit_step, layer.panels)};
+      const long step = std::max(unit_step, layer.width / n);
+      const Share share = share_of((layer.panels + step - 1) / step, member, members);
+      return Range{share.first * step, std::min(share.last * step, layer.panels)};
     };
     for (int64_t step = 0; step < plan.steps; step++) {
       const long first = plan.first + step * plan.batch;
-      Batch batch{&examples, {plan.order, first, std::min<int64_t>(plan.batch, plan.rows - first)}, 0, 0, true,
+      Batch batch{&examples, {plan.order, first, std::min<int64_t>(plan.batch, plan.rows - first), plan.rows}, 0, 0, true,
                   static_cast<uint32_t>(plan.epoch), static_cast<uint32_t>(first),
                   step_of(plan.lrs[step], plan.t + step + 1, true), step_of(plan.lrs[step], plan.t + step + 1, false)};
       batch.panels = (batch.rows.count + n - 1) / n;
@@ -1153,15 +1172,14 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
         gather_sparse(batch, panels, 0);
         if (sorts) {
           const Range samples{panels.first * n, std::min(panels.last * n, batch.rows.count)};
-          sparse_by_index([&](auto* index) {
-            sort_by_column<std::remove_cv_t<std::remove_pointer_t<decltype(index)>>>(batch, samples, own.columns);
-          });
+          with_sparse_types([&](auto index, auto) { sort_by_column<decltype(index)>(batch, samples, own.columns); });
         }
         const bool split = members > 1;
         if (split) barrier.wait();
-        sparse_by_index([&](auto* index) {
-          forward_sparse<std::remove_cv_t<std::remove_pointer_t<decltype(index)>>>(
-              batch, split && !mixes_units_ ? all : panels, units_of(layers_[0], split && !mixes_units_), 0, own);
+        const bool units_split = split && !mixes_units_;
+        with_sparse_types([&](auto index, auto vectors) {
+          forward_sparse<decltype(index), vectors>(batch, units_split ? all : panels,
+                                                   units_of(layers_[0], units_split), 0, own);
         });
         if (split) barrier.wait();
       } else {
@@ -1188,11 +1206,12 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
         const Range units = units_of(layer, true);
         if (!layer.sparse)
           weight_gradients(batch, l, member, members, own);
-        else if (sorts)
-          sparse_gradients(batch, units, own, members);
         else
-          sparse_by_index([&](auto* index) {
-            scatter<std::remove_cv_t<std::remove_pointer_t<decltype(index)>>>(batch, units);
+          with_sparse_types([&](auto index, auto vectors) {
+            if (sorts)
+              sparse_gradients<vectors>(batch, units, own, members);
+            else
+              scatter<decltype(index), vectors>(batch, units);
           });
         bias_gradients(batch, l, units, own);
       }
@@ -1263,13 +1282,12 @@ void Network<T, pairs>::each_block(const Examples& examples, const Interrupt& in
     const long base = member * block_panels;
     for (long block = member; block < blocks && !stop.load(std::memory_order_relaxed); block += members) {
       const long first = block * block_rows, count = std::min(block_rows, rows - first);
-      Batch batch{&examples, {nullptr, first, count}, (count + n - 1) / n, 1.0, false, 0, 0, {}, {}};
+      Batch batch{&examples, {nullptr, first, count, rows}, (count + n - 1) / n, 1.0, false, 0, 0, {}, {}};
       const Range panels{base, base + batch.panels};
       if (spec_.sparse) {
         gather_sparse(batch, panels, base);
-        sparse_by_index([&](auto* index) {
-          forward_sparse<std::remove_cv_t<std::remove_pointer_t<decltype(index)>>>(batch, panels,
-                                                                                   {0, layers_[0].panels}, base, own);
+        with_sparse_types([&](auto index, auto vectors) {
+          forward_sparse<decltype(index), vectors>(batch, panels, {0, layers_[0].panels}, base, own);
         });
       } else {
         for (long p = panels.first; p < panels.last; p++) gather(batch, p, base, own);
@@ -1337,31 +1355,32 @@ double peak_of(int threads, double seconds) {
   std::vector<double> rates(static_cast<size_t>(threads));
   Barrier barrier(threads);
   run_team(threads, [&](int member) {
-    Word a[rows];
-    alignas(64) Word b[panel<T>];
-    for (int i = 0; i < rows; i++) a[i] = static_cast<Word>(0);
-    for (int j = 0; j < panel<T>; j++) b[j] = static_cast<Word>(0);
+    alignas(64) Word left[panel<T>], right[panel<T>];  // zero, which the compiler must not know
+    for (int j = 0; j < panel<T>; j++) left[j] = right[j] = static_cast<Word>(0);
+    asm volatile("" : : "r"(left), "r"(right) : "memory");
     double best = 0;
     barrier.wait();
     const auto begin = std::chrono::steady_clock::now();
     auto now = begin;
     do {
-      Vector<T> sums[rows][tile_vectors] = {};
+      Vector<T> sums[rows][tile_vectors];
+      for (int i = 0; i < rows; i++)
+        for (int j = 0; j < tile_vectors; j++) {
+          sums[i][j] = Vector<T>{};
+          asm volatile("" : "+" GLASSNET_VECTOR_REGISTER(sums[i][j]));
+        }
+      const Word factor = left[0];
+      const Vector<Word> b = load(right);
       const auto start = std::chrono::steady_clock::now();
-      Vector<Word> right[tile_vectors];
-      for (int j = 0; j < tile_vectors; j++) right[j] = load(b + j * lanes<T>);
       for (int s = 0; s < repeats; s++) {
-        asm volatile("" ::: "memory");
 #pragma GCC unroll 12
         for (int i = 0; i < rows; i++) {
 #pragma GCC unroll 2
-          for (int j = 0; j < tile_vectors; j++) sums[i][j] = multiply_add(sums[i][j], a[0], right[j]);
+          for (int j = 0; j < tile_vectors; j++) sums[i][j] = multiply_add(sums[i][j], factor, b);
         }
       }
-      T sink = 0;
       for (int i = 0; i < rows; i++)
-        for (int j = 0; j < tile_vectors; j++) sink += sums[i][j][0];
-      asm volatile("" : : "r,m"(sink) : "memory");
+        for (int j = 0; j < tile_vectors; j++) asm volatile("" : "+" GLASSNET_VECTOR_REGISTER(sums[i][j]));
       now = std::chrono::steady_clock::now();
       const double products = std::is_same_v<Word, Pair> ? 2.0 : 1.0;
       const double flops = 2.0 * products * rows * panel<T> * repeats;

@@ -23,6 +23,12 @@
 #endif
 #endif
 
+#if defined(__aarch64__)
+#define GLASSNET_VECTOR_REGISTER "w"  // of an asm operand
+#else
+#define GLASSNET_VECTOR_REGISTER "x"
+#endif
+
 namespace glassnet::GLASSNET_ISA {
 
 constexpr int vector_bytes = GLASSNET_VECTOR_BYTES;
@@ -43,9 +49,9 @@ template <class T>
 constexpr int panel = tile_vectors * lanes<T>;
 
 // Steps of a sum after which a product turns to the next tile, so that both operands' blocks stay in a first-level
-// cache of 32 KiB (12 KiB each).
+// cache of 32 KiB (16 KiB each, of which the half is in use at a time).
 template <class T>
-constexpr int block_steps = 12288 / (panel<T> * static_cast<int>(sizeof(T)));
+constexpr int block_steps = 16384 / (panel<T> * static_cast<int>(sizeof(T)));
 
 template <class T>
 struct VectorOf {
@@ -65,6 +71,14 @@ inline void store(T* to, Vector<T> value) {
 template <class T>
 inline Vector<T> spread(T value) {
   return value - Vector<T>{};
+}
+
+// Asks for a share of a block of memory that will be read soon, in equal parts: part `part` of `parts`.
+template <class T>
+inline void prefetch_part(const T* block, long count, long part, long parts) {
+  const char* from = reinterpret_cast<const char*>(block);
+  const long lines = count * static_cast<long>(sizeof(T)) / 64;
+  for (long i = lines * part / parts; i < lines * (part + 1) / parts; i++) __builtin_prefetch(from + 64 * i, 0, 2);
 }
 
 // A word is what one step of a product multiplies: a number, or a pair of bfloat16 whose products are summed at once.
