@@ -1,1 +1,1 @@
-"""Benchmarks: glassnet beside other libraries, on the same data, in the same process, taking turns."""
+"""Benchmarks: glassnet beside other libraries, on the same data and threads, taking turns."""
