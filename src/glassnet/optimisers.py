@@ -267,7 +267,9 @@ class Updater:
                 for name, theta in layer.params.items():
                     key = f"{layer.number}.{name}"
                     thetas[key] = theta
-                    gradients[key] = layer_grads.params[name] + rules.penalty_gradient(name, theta)
+                    gradients[key] = layer_grads.params[name]
+                    if rules.l1 or rules.l2:
+                        gradients[key] = gradients[key] + rules.penalty_gradient(name, theta)
         gradients = self.clip(gradients)
         self.t += 1
         for key, theta in thetas.items():
