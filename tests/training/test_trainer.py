@@ -292,6 +292,13 @@ def test_auto_takes_the_accelerator_if_there_is_one(monkeypatch, signs, offered,
     assert resolve_device("auto") == chosen
 
 
+@pytest.mark.parametrize(("build", "may"), [("2.13.0+cpu", False), ("2.13.0+xpu", True), ("2.13.0", True)])
+def test_a_torch_for_the_cpu_alone_is_not_asked(monkeypatch, build, may):
+    monkeypatch.setattr(devices.Path, "exists", lambda path: True)
+    monkeypatch.setattr(devices.importlib.metadata, "version", lambda package: build)
+    assert devices._may_have_accelerator() is may
+
+
 def test_an_unknown_engine():
     with pytest.raises(ConfigError, match="unknown engine 'warp'; choose one of: auto, native, reference"):
         train(dense(), X, Y, engine="warp")

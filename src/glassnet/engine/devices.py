@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import sys
 from collections.abc import Iterator
@@ -65,9 +66,10 @@ def accelerator() -> str | None:
 
 def _may_have_accelerator() -> bool:
     """A cheap look, so that a machine without an accelerator need not import torch to learn that it has none."""
-    return sys.platform == "darwin" or any(
+    signs = sys.platform == "darwin" or any(
         Path(p).exists() for p in ("/dev/nvidiactl", "/dev/kfd", "/dev/dri", "/dev/dxg")
     )
+    return signs and not importlib.metadata.version("torch").endswith("+cpu")  # which is built for the CPU alone
 
 
 def available_cores() -> int:
