@@ -294,7 +294,7 @@ def test_check_of_a_run_on_other_rows(run, trained):
 def test_info(run, trained):
     result = run("info", trained / "kinds")
     assert (result.code, result.err) == (0, "")
-    for fragment in ("network", "Dense(", "classification", "lily, rose", "patience20", "accuracy", "reference"):
+    for fragment in ("network", "Dense(", "classification", "lily, rose", "patience20", "accuracy", "engine"):
         assert fragment in result.out
 
 

@@ -91,10 +91,11 @@ class Totals:
         return figures
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def r2(squares: np.ndarray, mean: np.ndarray, spread: np.ndarray, weight: float) -> np.ndarray:
     """1 − squares / spread for each output; of a constant one 1 if it is met and else 0, as scikit-learn has it."""
     rounding = weight * np.square(8 * np.finfo(np.float64).eps * mean)
-    constant = spread <= rounding
+    constant = (spread <= rounding) & np.isfinite(spread)
     return np.where(constant, squares <= rounding, 1.0 - squares / np.where(constant, 1.0, spread))
 
 

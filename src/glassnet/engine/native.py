@@ -249,6 +249,7 @@ class _Placed(Examples):
         return _moments(self, np.arange(len(self)))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # as in the reference engine: the trainer says what became of the loss
 def _moments(examples: Examples, rows: np.ndarray) -> Totals:
     """Mean and spread of y over these rows, summed up block by block."""
     totals = Totals()
