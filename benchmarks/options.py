@@ -9,6 +9,8 @@ from pathlib import Path
 from benchmarks.peers import CONTESTANTS
 from benchmarks.workloads import DATA, WORKLOADS, Workload, quick
 
+SLOW = ("lecture", "torch-loader", "torch-fused", "torch-compile", "torch-bf16")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -41,6 +43,10 @@ class Options:
         if unknown := [name for name in (*keys, *names) if name not in (*CONTESTANTS, *WORKLOADS)]:
             raise SystemExit(f"unknown: {unknown[0]}; contestants: {', '.join(CONTESTANTS)}")
         return cls(given.threads, given.data.resolve(), keys, names, given.quick, given.emulate, given.seed)
+
+    def contestants(self) -> list[str]:
+        """Those that take part; for a look not those that are slow to start or slower than a like one."""
+        return [key for key in self.keys if not (self.quick and key in SLOW)]
 
     def workloads(self) -> list[Workload]:
         """Those that are asked for, short ones if only a look is wanted."""

@@ -16,7 +16,7 @@ class Predictor(ABC):
 
     key: ClassVar[str]
     name: ClassVar[str]
-    libraries: ClassVar[tuple[str, ...]]
+    libraries: ClassVar[tuple[tuple[str, str], ...]]
     ours: ClassVar[bool] = False
 
     @abstractmethod
@@ -33,7 +33,7 @@ class Glassnet(Predictor):
 
     key = "glassnet"
     name = "glassnet, Model.predict_features"
-    libraries = ("glassnet",)
+    libraries = (("glassnet", "glassnet.model"),)
     ours = True
 
     def setup(self, workload: Workload, first: Parameters, threads: int) -> None:
@@ -61,7 +61,7 @@ class ScikitLearn(Predictor):
 
     key = "sklearn"
     name = "scikit-learn, predict_proba"
-    libraries = ("scikit-learn",)
+    libraries = (("scikit-learn", "sklearn.neural_network"),)
 
     def setup(self, workload: Workload, first: Parameters, threads: int) -> None:
         from sklearn.neural_network import MLPClassifier
@@ -81,7 +81,7 @@ class PyTorch(Predictor):
 
     key = "torch"
     name = "PyTorch, inference mode"
-    libraries = ("torch",)
+    libraries = (("torch", "torch"),)
 
     def setup(self, workload: Workload, first: Parameters, threads: int) -> None:
         import torch
@@ -103,7 +103,7 @@ class OnnxRuntime(Predictor):
 
     key = "onnxruntime"
     name = "onnxruntime"
-    libraries = ("onnxruntime", "onnx")
+    libraries = (("onnxruntime", "onnxruntime"), ("onnx", "onnx"))
 
     def setup(self, workload: Workload, first: Parameters, threads: int) -> None:
         import onnxruntime
@@ -124,7 +124,7 @@ class Jax(Predictor):
 
     key = "jax"
     name = "JAX, jit"
-    libraries = ("jax", "jaxlib")
+    libraries = (("jax", "jax.numpy"), ("jaxlib", "jaxlib"))
 
     def setup(self, workload: Workload, first: Parameters, threads: int) -> None:
         import jax

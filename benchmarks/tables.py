@@ -12,7 +12,9 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Columns of equal width, so that it reads well as text too; numbers to the right."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in [list(heads), *cells]) for i in range(len(heads))]
-    right = [i > 0 and all(_number(row[i]) for row in cells) for i in range(len(heads))]
+    right = [
+        i > 0 and any(row[i] for row in cells) and all(_number(row[i]) for row in cells) for i in range(len(heads))
+    ]
 
     def line(row: Sequence[str]) -> str:
         padded = [cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right, strict=True)]

@@ -38,6 +38,8 @@ class Session:
     def hello(self) -> dict[str, Any]:
         """Whether it can run, and with which versions."""
         missing = self.kind.missing()
+        if not missing:
+            self.kind.imports()
         return {"missing": missing, "versions": {} if missing else self.kind.versions()}
 
     def fetch(self, workload: dict[str, Any], folder: str, seed: int) -> None:

@@ -106,7 +106,7 @@ WORKLOADS = {workload.name: workload for workload in (W1, W2, W3, W4)}
 
 def quick(workload: Workload) -> Workload:
     """The same with short turns, for a look of a minute."""
-    return replace(workload, turns=workload.turns * 5, rounds=3)
+    return replace(workload, turns=workload.turns * 4, rounds=3)
 
 
 # Data

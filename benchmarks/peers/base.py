@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import importlib.util
 import time
@@ -21,13 +22,13 @@ class Contestant(ABC):
     ----------
     key : on the command line and in files
     name : in tables
-    libraries : distributions that must be installed, the first of them the one that is measured
+    libraries : distributions that must be installed, with the module of each that is imported before anything is timed
     ours : whether it is glassnet
     """
 
     key: ClassVar[str]
     name: ClassVar[str]
-    libraries: ClassVar[tuple[str, ...]]
+    libraries: ClassVar[tuple[tuple[str, str], ...]]
     ours: ClassVar[bool] = False
 
     @classmethod
@@ -36,9 +37,15 @@ class Contestant(ABC):
         return absent(cls.libraries)
 
     @classmethod
+    def imports(cls) -> None:
+        """Import its libraries."""
+        for _, module in cls.libraries:
+            importlib.import_module(module)
+
+    @classmethod
     def versions(cls) -> dict[str, str]:
         """Of its libraries."""
-        return {name: importlib.metadata.version(name) for name in cls.libraries}
+        return {name: importlib.metadata.version(name) for name, _ in cls.libraries}
 
     def note(self, workload: Workload) -> str:
         """What it does otherwise than the workload asks; "" if nothing."""
@@ -74,12 +81,9 @@ class Contestant(ABC):
         """Let go of what the setup made."""
 
 
-_MODULE = {"scikit-learn": "sklearn"}
-
-
-def absent(libraries: tuple[str, ...]) -> str:
+def absent(libraries: tuple[tuple[str, str], ...]) -> str:
     """Which of the distributions are not installed, in words; "" if all are."""
-    names = [name for name in libraries if importlib.util.find_spec(_MODULE.get(name, name)) is None]
+    names = [name for name, module in libraries if importlib.util.find_spec(module.split(".")[0]) is None]
     return f"{', '.join(names)} not installed" if names else ""
 
 

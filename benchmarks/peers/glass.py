@@ -12,9 +12,10 @@ from benchmarks.workloads import Data, Parameters, Workload
 class Glassnet(Contestant):
     """One training, which waits between turns: its set-up is done once, as in any run of many epochs."""
 
-    libraries = ("glassnet",)
+    libraries = (("glassnet", "glassnet.training"),)
     ours = True
     engine: ClassVar[str]
+    turns: Any = None
     precision: ClassVar[str | None] = None
 
     @classmethod
@@ -65,6 +66,8 @@ class Glassnet(Contestant):
         return 0.0
 
     def parameters(self) -> Parameters:
+        if self.turns is not None:
+            self.turns.trainer.engine.sync()  # training waits, perhaps in the middle of an epoch
         values = {name: theta.copy() for name, theta in self.network.parameters()}
         return [(values[f"{l}.W"], values[f"{l}.b"]) for l in range(1, len(self.workload.sizes))]
 
@@ -134,8 +137,10 @@ def _turns() -> Any:
             self.left = 0
             self.position = 0
             self.over = False
+            self.trainer: Any = None
 
         def on_epoch_begin(self, trainer: Any) -> None:
+            self.trainer = trainer
             self.position = 0
             self._go_on()
 

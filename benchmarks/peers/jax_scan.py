@@ -16,7 +16,7 @@ class Jax(Contestant):
 
     key = "jax"
     name = "JAX, jit and scan over the epoch"
-    libraries = ("jax", "jaxlib")
+    libraries = (("jax", "jax.numpy"), ("jaxlib", "jaxlib"))
 
     def setup(self, workload: Workload, data: Data, first: Parameters, seed: int, threads: int) -> None:
         import jax

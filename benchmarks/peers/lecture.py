@@ -18,7 +18,7 @@ class Lecture(StepByStep):
 
     key = "lecture"
     name = "the lecture's PyTorch code"
-    libraries = ("torch",)
+    libraries = (("torch", "torch"),)
 
     def note(self, workload: Workload) -> str:
         return f"with SGD lr {LR:g}, the lecture has no Adam" if workload.optimiser == "adam" else ""

@@ -14,7 +14,7 @@ class Numpy(StepByStep):
 
     key = "numpy"
     name = "NumPy by hand"
-    libraries = ("numpy",)
+    libraries = (("numpy", "numpy"),)
 
     def build(self, workload: Workload, data: Data, first: Parameters, seed: int, threads: int) -> None:
         self.x, self.y = data.x, data.y

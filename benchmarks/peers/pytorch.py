@@ -18,7 +18,7 @@ class PyTorch(StepByStep):
     fused : whether the optimiser updates all of a parameter in one pass
     """
 
-    libraries = ("torch",)
+    libraries = (("torch", "torch"),)
     fused = False
 
     def build(self, workload: Workload, data: Data, first: Parameters, seed: int, threads: int) -> None:

@@ -13,7 +13,7 @@ class ScikitLearn(Contestant):
 
     key = "sklearn"
     name = "scikit-learn, MLPClassifier"
-    libraries = ("scikit-learn",)
+    libraries = (("scikit-learn", "sklearn.neural_network"),)
 
     def note(self, workload: Workload) -> str:
         notes = ["without dropout, which it does not have"] if workload.dropout else []

@@ -33,19 +33,16 @@ def commands(folder: str) -> dict[str, tuple[list[str], Callable[[str], float | 
 
 
 def _accuracy(printed: str) -> float | None:
-    """From the last line of JSON that has it."""
-    for line in reversed(printed.splitlines()):
-        test = json.loads(line).get("test")
-        if isinstance(test, dict) and "accuracy" in test:
-            return float(test["accuracy"])
-    return None
+    """From the last line of JSON."""
+    figure = json.loads(printed.splitlines()[-1]).get("test_accuracy")
+    return None if figure is None else float(figure)
 
 
 def run(options: Options) -> dict[str, Any]:
     """Each once in every round."""
     entries: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for round_ in range(2 if options.quick else 6):
+        for round_ in range(2 if options.quick else 7):
             for name, (command, accuracy) in list(commands(folder).items())[:: 1 if round_ % 2 else -1]:
                 started = time.perf_counter()
                 done = subprocess.run(

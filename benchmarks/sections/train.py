@@ -20,7 +20,7 @@ def run(options: Options) -> dict[str, Any]:
     contests = []
     with Arena(options.threads, options.folder, emulate=options.emulate) as arena:
         for workload in options.workloads():
-            results = arena.contest(workload, options.keys, options.seed)
+            results = arena.contest(workload, options.contestants(), options.seed)
             whole = {}
             for result in results:
                 if result.ours and not result.missing and not options.quick:
