@@ -40,6 +40,7 @@ constexpr long group_bytes = 256 << 10;  // activations of so many samples at a 
 constexpr long evaluation_rows = 256;    // per thread and block
 constexpr double work_per_thread = 4e5;  // multiply-adds of a batch below which another thread would only be waited for
 constexpr int sparse_vectors = 8;        // sums that a sparse layer keeps in registers
+constexpr int wide_vectors = 4;          // of them those of different units: a wider W would not stay in the nearest caches
 constexpr double few_entries = 3;        // a column's entries in a batch below which sorting them by column does not pay
 
 long round_up(long n, long step) { return (n + step - 1) / step * step; }
@@ -81,27 +82,48 @@ struct Rows {
   int64_t operator()(long i) const { return order == nullptr ? first + i : order[first + i]; }
 };
 
-// The non-zero inputs of a batch's samples: sample i has entries begin[i] to end[i].
-template <class T>
-struct SparseBatch {
-  const T* values = nullptr;
-  const void* columns = nullptr;  // uint16 or int32
-  bool narrow = false;
-  Buffer<int64_t> begin, end;
-  bool copied = false;
-  Buffer<T> own_values;  // where the examples' own cannot be used as they are
-  Buffer<int32_t> own_columns;
-};
-
-// The entries of some of a batch's samples, sorted by column: column k has entries begin[k] to begin[k + 1].
-template <class T>
-struct Columns {
+// How the entries of a sparse input are read: values as they are, or one-byte codes into a table (pixels have 256 values,
+// indicators one), which is less to bring from memory. An Entry is one that was sorted by column: it knows its sample.
+template <class T, class Index>
+struct PlainEntries {
   struct Entry {
     int32_t sample;
     T value;
   };
-  Buffer<int32_t> begin;
-  Buffer<Entry> entries;
+  const Index* columns;
+  const T* values;
+  T value(int64_t e) const { return values[e]; }
+  Entry entry(long sample, int64_t e) const { return {static_cast<int32_t>(sample), values[e]}; }
+  static long sample_of(Entry entry) { return entry.sample; }
+  T value_of(Entry entry) const { return entry.value; }
+};
+template <class T, class Index>
+struct CodedEntries {
+  using Entry = uint32_t;  // 256 sample + code
+  const Index* columns;
+  const uint8_t* codes;
+  const T* table;
+  T value(int64_t e) const { return table[codes[e]]; }
+  Entry entry(long sample, int64_t e) const { return static_cast<Entry>(sample) << 8 | codes[e]; }
+  static long sample_of(Entry entry) { return entry >> 8; }
+  T value_of(Entry entry) const { return table[entry & 255]; }
+};
+
+// The non-zero inputs of a batch: sample i has the entries begin[i] to end[i] of the examples, or of a copy.
+template <class T>
+struct SparseBatch {
+  const void* columns = nullptr;
+  bool narrow = false;          // uint16, not int32
+  const T* values = nullptr;    // or codes
+  const uint8_t* codes = nullptr;
+  T table[256];
+  Buffer<int64_t> begin, end;
+  bool copied = false;          // where the examples' own cannot be used as they are
+  Buffer<T> own_values;
+  Buffer<int32_t> own_columns;
+  // The batch's entries sorted by column: column k has those from first[k] to first[k + 1]
+  Buffer<int32_t> first;
+  Buffer<char> sorted;          // room for Entries of either kind
 };
 
 template <class T, bool pairs>
@@ -124,7 +146,7 @@ class Network final : public Stack {
       layer.sparse = spec.sparse && l == 1;
       layer.width = n;
       if (layer.sparse) {  // as wide as the sums allow, unless that would fill up with too many units that are not there
-        while (layer.width < sparse_vectors * lanes<T> && round_up(layer.units, 2 * layer.width) * 4 <= layer.units * 5)
+        while (layer.width < wide_vectors * lanes<T> && round_up(layer.units, 2 * layer.width) * 4 <= layer.units * 5)
           layer.width *= 2;
         places_[l].rows = round_up(layer.units, layer.width);
       }
@@ -197,7 +219,7 @@ class Network final : public Stack {
     Buffer<T> column;   // one panel of a whole layer, (R, n)
     Buffer<T> targets;  // (n[L], n)
     Buffer<T> gradient;
-    Columns<T> columns;
+    Buffer<int32_t> counts, next;  // of each column's entries among this thread's samples
   };
 
   // The same for all threads in a step.
@@ -248,11 +270,13 @@ class Network final : public Stack {
   // The parts of a step, in their order; each a function of its own to a profiler too
   [[gnu::noinline]] void gather(const Batch& batch, long p, long base, Scratch& own);
   [[gnu::noinline]] void gather_sparse(const Batch& batch, Range panels, long base);
-  template <class Index>
-  [[gnu::noinline]] void sort_by_column(const Batch& batch, Range samples, Columns<T>& columns) const;
+  template <class Entries>
+  [[gnu::noinline]] void count_columns(Entries entries, Range samples, Scratch& own) const;
+  template <class Entries>
+  [[gnu::noinline]] void sort_by_column(Entries entries, Range samples, int member, int members);
   [[gnu::noinline]] void forward_layer(const Batch& batch, int l, Range panels, Range units, long base, Scratch& own);
-  template <class Index, int vectors>
-  [[gnu::noinline]] void forward_sparse(const Batch& batch, Range panels, Range units, long base, Scratch& own);
+  template <int vectors, class Entries>
+  [[gnu::noinline]] void forward_sparse(Entries entries, const Batch& batch, Range panels, Range units, long base, Scratch& own);
   [[gnu::noinline]] void finish(const Batch& batch, int l, long p, long base, Range units, Scratch& own);
   [[gnu::noinline]] void drop(const Batch& batch, int l, long p, long base, Range units, T* a, T* factor) const;
   void pack(int l, long p, Range units, const T* a);
@@ -260,10 +284,10 @@ class Network final : public Stack {
   [[gnu::noinline]] void backward_layer(const Batch& batch, int l, Range panels, Range units, long base, Scratch& own);
   [[gnu::noinline]] void keep_delta(int l, long p, Range units);
   [[gnu::noinline]] void weight_gradients(const Batch& batch, int l, int member, int members, Scratch& own);
-  template <int vectors>
-  [[gnu::noinline]] void sparse_gradients(const Batch& batch, Range units, Scratch& own, int members);
-  template <class Index, int vectors>
-  [[gnu::noinline]] void scatter(const Batch& batch, Range units);
+  template <int vectors, class Entries>
+  [[gnu::noinline]] void sparse_gradients(Entries entries, const Batch& batch, Range units, Scratch& own);
+  template <int vectors, class Entries>
+  [[gnu::noinline]] void scatter(Entries entries, const Batch& batch, Range units);
   [[gnu::noinline]] void bias_gradients(const Batch& batch, int l, Range units, Scratch& own);
   void apply(Layer<T, pairs>& layer, bool weights, long offset, T* g, long count, const Step<T>& step) const;
   double square_of_gradient(const Layer<T, pairs>& layer, long u) const;
@@ -280,20 +304,26 @@ class Network final : public Stack {
     const double entries = static_cast<double>(x.indptr[x.rows]) / static_cast<double>(std::max<int64_t>(x.rows, 1));
     return is_plain() && entries * static_cast<double>(batch.rows.count) < few_entries * static_cast<double>(x.columns);
   }
-  // work(an index type, how many vectors wide W of the sparse layer is)
+  // work(the entries as their kind is read, how many vectors wide W of the sparse layer is)
   template <class Work>
-  void with_sparse_types(Work work) const {
-    const auto with_index = [&](auto index) {
+  void with_entries(Work work) const {
+    const auto with_width = [&](auto entries) {
       switch (layers_[0].width / lanes<T>) {
-        case 2: return work(index, std::integral_constant<int, 2>());
-        case 4: return work(index, std::integral_constant<int, 4>());
-        default: return work(index, std::integral_constant<int, sparse_vectors>());
+        case 2: return work(entries, std::integral_constant<int, 2>());
+        default: return work(entries, std::integral_constant<int, wide_vectors>());
       }
     };
+    const auto with_index = [&](auto* columns) {
+      using Index = std::remove_cv_t<std::remove_pointer_t<decltype(columns)>>;
+      if (sparse_.codes != nullptr)
+        with_width(CodedEntries<T, Index>{columns, sparse_.codes, sparse_.table});
+      else
+        with_width(PlainEntries<T, Index>{columns, sparse_.values});
+    };
     if (sparse_.narrow)
-      with_index(uint16_t());
+      with_index(static_cast<const uint16_t*>(sparse_.columns));
     else
-      with_index(int32_t());
+      with_index(static_cast<const int32_t*>(sparse_.columns));
   }
   template <class Done>
   void each_block(const Examples& examples, const Interrupt& interrupt, Done done);
@@ -437,7 +467,10 @@ void copy_entries(const Csr& x, int64_t row, T* values, int32_t* columns) {
   const X* data = static_cast<const X*>(x.data) + begin;
   const Index* indices = static_cast<const Index*>(x.indices) + begin;
   for (int64_t i = 0; i < count; i++) {
-    values[i] = static_cast<T>(data[i]);
+    if constexpr (std::is_same_v<X, uint8_t>)
+      values[i] = x.table == nullptr ? static_cast<T>(data[i]) : static_cast<T>(x.table[data[i]]);
+    else
+      values[i] = static_cast<T>(data[i]);
     columns[i] = static_cast<int32_t>(indices[i]);
   }
 }
@@ -506,37 +539,47 @@ void Network<T, pairs>::gather_sparse(const Batch& batch, Range panels, long bas
   }
 }
 
+// A counting sort of the batch's entries by column, in two parts between which the threads meet.
 template <class T, bool pairs>
-template <class Index>
-void Network<T, pairs>::sort_by_column(const Batch&, Range samples, Columns<T>& sorted) const {
+template <class Entries>
+void Network<T, pairs>::count_columns(Entries entries, Range samples, Scratch& own) const {
   const long inputs = places_[0].units;
-  const Index* columns = static_cast<const Index*>(sparse_.columns);
-  int64_t entries = 0;
-  for (long i = samples.first; i < samples.last; i++) entries += sparse_.end[i] - sparse_.begin[i];
-  sorted.begin.grow(inputs + 2);
-  sorted.entries.grow(entries);
-  int32_t* next = sorted.begin.get() + 1;  // next[k + 1] counts column k, and then is where its entries begin
-  std::memset(sorted.begin.get(), 0, static_cast<size_t>(inputs + 2) * sizeof(int32_t));
+  own.counts.grow(inputs);
+  own.next.grow(inputs);
+  int32_t* counts = own.counts.get();
+  std::memset(counts, 0, static_cast<size_t>(inputs) * sizeof(int32_t));
   for (long i = samples.first; i < samples.last; i++)
-    for (int64_t e = sparse_.begin[i]; e < sparse_.end[i]; e++) next[columns[e] + 1]++;
-  for (long k = 1; k <= inputs; k++) next[k] += next[k - 1];
-  for (long i = samples.first; i < samples.last; i++) {
-    for (int64_t e = sparse_.begin[i]; e < sparse_.end[i]; e++) {
-      sorted.entries[next[columns[e]]++] = {static_cast<int32_t>(i), sparse_.values[e]};
+    for (int64_t e = sparse_.begin[i]; e < sparse_.end[i]; e++) counts[entries.columns[e]]++;
+}
+
+// The entries of this thread's samples to their places: in each column behind those of the threads before it.
+template <class T, bool pairs>
+template <class Entries>
+void Network<T, pairs>::sort_by_column(Entries entries, Range samples, int member, int members) {
+  const long inputs = places_[0].units;
+  int32_t* next = scratch_[static_cast<size_t>(member)].next.get();
+  int32_t total = 0;
+  for (long k = 0; k < inputs; k++) {
+    if (member == 0) sparse_.first[k] = total;
+    for (int other = 0; other < members; other++) {
+      if (other == member) next[k] = total;
+      total += scratch_[static_cast<size_t>(other)].counts[k];
     }
   }
+  if (member == 0) sparse_.first[inputs] = total;
+  auto* sorted = reinterpret_cast<typename Entries::Entry*>(sparse_.sorted.get());
+  for (long i = samples.first; i < samples.last; i++)
+    for (int64_t e = sparse_.begin[i]; e < sparse_.end[i]; e++) sorted[next[entries.columns[e]]++] = entries.entry(i, e);
 }
 
 // z of the first layer, sample by sample: only its non-zero inputs count. The units come in as many vectors as W is
 // wide; where that leaves registers free, several entries are summed side by side.
 template <class T, bool pairs>
-template <class Index, int vectors>
-void Network<T, pairs>::forward_sparse(const Batch& batch, Range panels, Range units, long base, Scratch& own) {
+template <int vectors, class Entries>
+void Network<T, pairs>::forward_sparse(Entries entries, const Batch& batch, Range panels, Range units, long base, Scratch& own) {
   constexpr int v = lanes<T>, width = vectors * v, sets = sparse_vectors / vectors;
   const Layer<T, pairs>& layer = layers_[0];
   Place<T, pairs>& place = places_[1];
-  const Index* columns = static_cast<const Index*>(sparse_.columns);
-  const T* values = sparse_.values;
   alignas(64) T rows[n * width];
   for (long p = panels.first; p < panels.last; p++) {
     for (long u = units.first; u < units.last; u += width / n) {
@@ -551,15 +594,16 @@ void Network<T, pairs>::forward_sparse(const Batch& batch, Range panels, Range u
         for (; e + sets <= end; e += sets) {
 #pragma GCC unroll 8
           for (int s = 0; s < sets; s++) {
-            const T* row = W + columns[e + s] * width;
-            const T x = values[e + s];
+            const T* row = W + entries.columns[e + s] * width;
+            const T x = entries.value(e + s);
 #pragma GCC unroll 8
             for (int q = 0; q < vectors; q++) sums[s][q] += load(row + q * v) * x;
           }
         }
         for (; e < end; e++) {
 #pragma GCC unroll 8
-          for (int q = 0; q < vectors; q++) sums[0][q] += load(W + columns[e] * width + q * v) * values[e];
+          for (int q = 0; q < vectors; q++)
+            sums[0][q] += load(W + entries.columns[e] * width + q * v) * entries.value(e);
         }
 #pragma GCC unroll 8
         for (int q = 0; q < vectors; q++) {
@@ -944,31 +988,40 @@ void Network<T, pairs>::weight_gradients(const Batch& batch, int l, int member, 
 
 // BP.4 of a sparse first layer, for some units: column by column, only where there are entries.
 template <class T, bool pairs>
-template <int vectors>
-void Network<T, pairs>::sparse_gradients(const Batch& batch, Range units, Scratch& own, int members) {
-  constexpr int v = lanes<T>, width = vectors * v;
+template <int vectors, class Entries>
+void Network<T, pairs>::sparse_gradients(Entries entries, const Batch& batch, Range units, Scratch& own) {
+  constexpr int v = lanes<T>, width = vectors * v, sets = sparse_vectors / vectors;
   Layer<T, pairs>& layer = layers_[0];
   const bool skip_empty = is_plain();
+  const auto* sorted = reinterpret_cast<const typename Entries::Entry*>(sparse_.sorted.get());
   T* g = own.gradient.get();
   for (long u = units.first; u < units.last; u += width / n) {
     const T* delta = places_[1].delta_rows.get() + u * capacity_ * n * n;
     for (long k = 0; k < layer.inputs; k++) {
-      Vector<T> sums[vectors] = {};
-      bool any = false;
-      for (int member = 0; member < members; member++) {
-        const Columns<T>& sorted = scratch_[static_cast<size_t>(member)].columns;
-        const int32_t end = sorted.begin[k + 1];
-        for (int32_t e = sorted.begin[k]; e < end; e++) {
-          const T* row = delta + sorted.entries[e].sample * width;
-          const T x = sorted.entries[e].value;
+      Vector<T> sums[sets][vectors] = {};
+      int32_t e = sparse_.first[k];
+      const int32_t end = sparse_.first[k + 1];
+      if (e == end && skip_empty) continue;
+      for (; e + sets <= end; e += sets) {
 #pragma GCC unroll 8
-          for (int q = 0; q < vectors; q++) sums[q] += load(row + q * v) * x;
-          any = true;
+        for (int s = 0; s < sets; s++) {
+          const T* row = delta + Entries::sample_of(sorted[e + s]) * width;
+          const T x = entries.value_of(sorted[e + s]);
+#pragma GCC unroll 8
+          for (int q = 0; q < vectors; q++) sums[s][q] += load(row + q * v) * x;
         }
       }
-      if (!any && skip_empty) continue;
+      for (; e < end; e++) {
 #pragma GCC unroll 8
-      for (int q = 0; q < vectors; q++) store(g + q * v, sums[q]);
+        for (int q = 0; q < vectors; q++)
+          sums[0][q] += load(delta + Entries::sample_of(sorted[e]) * width + q * v) * entries.value_of(sorted[e]);
+      }
+#pragma GCC unroll 8
+      for (int q = 0; q < vectors; q++) {
+#pragma GCC unroll 8
+        for (int s = 1; s < sets; s++) sums[0][q] += sums[s][q];
+        store(g + q * v, sums[0][q]);
+      }
       apply(layer, true, layer.place_of(u * n, k), g, width, batch.weights);
     }
   }
@@ -976,12 +1029,10 @@ void Network<T, pairs>::sparse_gradients(const Batch& batch, Range units, Scratc
 
 // The same for plain gradient descent on a small batch: each entry's part of the gradient goes straight into W.
 template <class T, bool pairs>
-template <class Index, int vectors>
-void Network<T, pairs>::scatter(const Batch& batch, Range units) {
+template <int vectors, class Entries>
+void Network<T, pairs>::scatter(Entries entries, const Batch& batch, Range units) {
   constexpr int v = lanes<T>, width = vectors * v;
   const Layer<T, pairs>& layer = layers_[0];
-  const Index* columns = static_cast<const Index*>(sparse_.columns);
-  const T* values = sparse_.values;
   for (long u = units.first; u < units.last; u += width / n) {
     T* W = layer.at(layer.W, u, 0);
     const T* delta = places_[1].delta_rows.get() + u * capacity_ * n * n;
@@ -990,8 +1041,8 @@ void Network<T, pairs>::scatter(const Batch& batch, Range units) {
 #pragma GCC unroll 8
       for (int q = 0; q < vectors; q++) moved[q] = load(delta + i * width + q * v) * batch.weights.lr;
       for (int64_t e = sparse_.begin[i]; e < sparse_.end[i]; e++) {
-        T* to = W + columns[e] * width;
-        const T x = values[e];
+        T* to = W + entries.columns[e] * width;
+        const T x = entries.value(e);
 #pragma GCC unroll 8
         for (int q = 0; q < vectors; q++) store(to + q * v, load(to + q * v) - moved[q] * x);
       }
@@ -1098,24 +1149,32 @@ double Network<T, pairs>::multiply_adds(const Examples& examples, long rows) con
   return sum * static_cast<double>(rows);
 }
 
-// Whether a sparse input can be read where it is; otherwise room for copies of a batch's entries.
+// Whether a sparse input can be read where it is; otherwise room for copies of a batch's entries. And room to sort them.
 template <class T>
 void prepare_sparse(SparseBatch<T>& sparse, const Csr& x, bool drops, long samples) {
   const Type own = std::is_same_v<T, float> ? Type::f32 : Type::f64;
-  sparse.copied = x.type != own || drops;
-  if (!sparse.copied) {
-    sparse.values = static_cast<const T*>(x.data);
-    sparse.columns = x.indices;
-    sparse.narrow = x.narrow;
-    return;
-  }
   int64_t longest = 1;
   for (int64_t row = 0; row < x.rows; row++) longest = std::max(longest, x.indptr[row + 1] - x.indptr[row]);
-  sparse.own_values = Buffer<T>(longest * samples);
-  sparse.own_columns = Buffer<int32_t>(longest * samples);
-  sparse.values = sparse.own_values.get();
-  sparse.columns = sparse.own_columns.get();
-  sparse.narrow = false;
+  sparse.copied = drops || (x.type != own && x.type != Type::u8);
+  sparse.codes = nullptr;
+  sparse.first.grow(x.columns + 1);
+  sparse.sorted.grow(longest * samples * static_cast<long>(sizeof(typename PlainEntries<T, int32_t>::Entry)));
+  if (sparse.copied) {
+    sparse.own_values = Buffer<T>(longest * samples);
+    sparse.own_columns = Buffer<int32_t>(longest * samples);
+    sparse.values = sparse.own_values.get();
+    sparse.columns = sparse.own_columns.get();
+    sparse.narrow = false;
+    return;
+  }
+  sparse.columns = x.indices;
+  sparse.narrow = x.narrow;
+  if (x.type == Type::u8) {
+    sparse.codes = static_cast<const uint8_t*>(x.data);
+    for (int code = 0; code < 256; code++) sparse.table[code] = static_cast<T>(x.table == nullptr ? code : x.table[code]);
+  } else {
+    sparse.values = static_cast<const T*>(x.data);
+  }
 }
 
 template <class T, bool pairs>
@@ -1169,17 +1228,14 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
 
       // Part 1: forward pass, loss, errors
       if (spec_.sparse) {
+        const bool split = members > 1, units_split = split && !mixes_units_;
+        const Range samples{panels.first * n, std::min(panels.last * n, batch.rows.count)};
         gather_sparse(batch, panels, 0);
-        if (sorts) {
-          const Range samples{panels.first * n, std::min(panels.last * n, batch.rows.count)};
-          with_sparse_types([&](auto index, auto) { sort_by_column<decltype(index)>(batch, samples, own.columns); });
-        }
-        const bool split = members > 1;
-        if (split) barrier.wait();
-        const bool units_split = split && !mixes_units_;
-        with_sparse_types([&](auto index, auto vectors) {
-          forward_sparse<decltype(index), vectors>(batch, units_split ? all : panels,
-                                                   units_of(layers_[0], units_split), 0, own);
+        with_entries([&](auto entries, auto vectors) {
+          if (sorts) count_columns(entries, samples, own);
+          if (split) barrier.wait();
+          if (sorts) sort_by_column(entries, samples, member, members);
+          forward_sparse<vectors>(entries, batch, units_split ? all : panels, units_of(layers_[0], units_split), 0, own);
         });
         if (split) barrier.wait();
       } else {
@@ -1207,11 +1263,11 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
         if (!layer.sparse)
           weight_gradients(batch, l, member, members, own);
         else
-          with_sparse_types([&](auto index, auto vectors) {
+          with_entries([&](auto entries, auto vectors) {
             if (sorts)
-              sparse_gradients<vectors>(batch, units, own, members);
+              sparse_gradients<vectors>(entries, batch, units, own);
             else
-              scatter<decltype(index), vectors>(batch, units);
+              scatter<vectors>(entries, batch, units);
           });
         bias_gradients(batch, l, units, own);
       }
@@ -1286,8 +1342,8 @@ void Network<T, pairs>::each_block(const Examples& examples, const Interrupt& in
       const Range panels{base, base + batch.panels};
       if (spec_.sparse) {
         gather_sparse(batch, panels, base);
-        with_sparse_types([&](auto index, auto vectors) {
-          forward_sparse<decltype(index), vectors>(batch, panels, {0, layers_[0].panels}, base, own);
+        with_entries([&](auto entries, auto vectors) {
+          forward_sparse<vectors>(entries, batch, panels, {0, layers_[0].panels}, base, own);
         });
       } else {
         for (long p = panels.first; p < panels.last; p++) gather(batch, p, base, own);

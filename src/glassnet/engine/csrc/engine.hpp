@@ -57,7 +57,8 @@ struct Rules {
 
 struct Csr {  // rows of (column, value) pairs
   Type type = Type::f32;
-  const void* data = nullptr;
+  const void* data = nullptr;     // values; or, with a table, codes of type u8
+  const double* table = nullptr;  // (256,) the values that codes stand for; null: data are the values
   const void* indices = nullptr;  // uint16 or int32
   bool narrow = false;            // uint16
   const int64_t* indptr = nullptr;

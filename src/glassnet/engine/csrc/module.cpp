@@ -6,13 +6,22 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <map>
+#include <memory>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include "engine.hpp"
 
@@ -113,12 +122,12 @@ size_t size_of(Type type) { return type == Type::u8 ? 1 : type == Type::f32 ? 4 
 
 // Rows of (column, value) pairs, with the arrays that hold them.
 struct CsrArrays {
-  nb::object data, indices, indptr;
+  nb::object data, indices, indptr, table;
   Csr view;
 };
 
 CsrArrays make_csr(const AnyArray& data, const AnyArray& indices, const Indices& indptr, int64_t columns) {
-  CsrArrays csr{nb::cast(data), nb::cast(indices), nb::cast(indptr), {}};
+  CsrArrays csr{nb::cast(data), nb::cast(indices), nb::cast(indptr), nb::none(), {}};
   const bool narrow = indices.dtype() == nb::dtype<uint16_t>();
   expect(data.ndim() == 1 && indices.ndim() == 1, "data and indices must have one dimension");
   expect(narrow || indices.dtype() == nb::dtype<int32_t>(), "indices must be uint16 or int32");
@@ -132,17 +141,54 @@ CsrArrays make_csr(const AnyArray& data, const AnyArray& indices, const Indices&
     const int64_t column = narrow ? static_cast<const uint16_t*>(indices.data())[i] : static_cast<const int32_t*>(indices.data())[i];
     expect(0 <= column && column < columns, "an index is outside the columns");
   }
-  csr.view = {type_of(data), data.data(), indices.data(), narrow, begin, rows, columns};
+  csr.view = {type_of(data), data.data(), nullptr, indices.data(), narrow, begin, rows, columns};
   return csr;
 }
 
-// A new array of numpy's that owns `count` numbers.
+// A new array of numpy's that owns `count` numbers; large ones on large pages, since rows are read in random order.
 template <class Value>
 std::pair<nb::object, Value*> new_array(size_t count) {
-  Value* values = new Value[count + 1];
-  nb::capsule owner(values, [](void* memory) noexcept { delete[] static_cast<Value*>(memory); });
+  constexpr size_t line = 64, huge_page = size_t{2} << 20;
+  const size_t wanted = count * sizeof(Value) + line, border = wanted >= 4 * huge_page ? huge_page : line;
+  const size_t bytes = (wanted + border - 1) / border * border;
+  void* memory = std::aligned_alloc(border, bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+#if defined(__linux__)
+  if (border == huge_page) madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+  nb::capsule owner(memory, [](void* given) noexcept { std::free(given); });
+  Value* values = static_cast<Value*>(memory);
   return {nb::cast(nb::ndarray<nb::numpy, Value, nb::ndim<1>>(values, {count}, owner)), values};
 }
+
+// A table of at most 256 values, built as they come.
+template <class X>
+class Codes {
+ public:
+  // The code of a value, or -1 if the table is full.
+  int of(X value) {
+    if constexpr (sizeof(X) == 1) return static_cast<int>(value);
+    std::conditional_t<sizeof(X) == 8, uint64_t, uint32_t> bits{};
+    std::memcpy(&bits, &value, sizeof value);
+    for (size_t slot = static_cast<size_t>(bits * 0x9E3779B97F4A7C15u >> 54);; slot = (slot + 1) % slots) {
+      if (codes_[slot] == 0) {
+        if (count_ == 256) return -1;
+        values_[count_++] = value;
+        codes_[slot] = static_cast<uint16_t>(count_);
+        return static_cast<int>(count_) - 1;
+      }
+      if (std::memcmp(&values_[codes_[slot] - 1], &value, sizeof value) == 0) return codes_[slot] - 1;
+    }
+  }
+  const X* values() const { return values_; }
+  size_t count() const { return count_; }
+
+ private:
+  static constexpr size_t slots = 1024;
+  uint16_t codes_[slots] = {};  // 1 + code, by hash
+  X values_[256] = {};
+  size_t count_ = 0;
+};
 
 template <class X, class Index>
 CsrArrays compress_of(const X* x, int64_t rows, int64_t columns, Type type, bool narrow) {
@@ -157,22 +203,47 @@ CsrArrays compress_of(const X* x, int64_t rows, int64_t columns, Type type, bool
     }
   }
   const size_t entries = static_cast<size_t>(begin[rows]);
-  auto [data, values] = new_array<X>(entries);
   auto [indices, where] = new_array<Index>(entries);
-  {
-    nb::gil_scoped_release release;
+  const auto fill = [&, begin = begin, where = where](auto* values, auto value_of) {
     for (int64_t row = 0; row < rows; row++) {
-      int64_t to = begin[row];  // each entry is written, and the place moves on only if it counts: no branch to guess
+      int64_t to = begin[row];
       const int64_t end = begin[row + 1];
       for (int64_t k = 0; k < columns && to < end; k++) {
         const X value = x[row * columns + k];
-        values[to] = value;
-        where[to] = static_cast<Index>(k);
-        to += value != 0;
+        if (value == 0) continue;
+        const auto [good, kept] = value_of(value);
+        if (!good) return false;
+        values[to] = kept;
+        where[to++] = static_cast<Index>(k);
       }
     }
+    return true;
+  };
+  {  // one-byte codes, if they will do
+    auto [data, codes] = new_array<uint8_t>(entries);
+    Codes<X> table;
+    bool coded;
+    {
+      nb::gil_scoped_release release;
+      coded = fill(codes, [&](X value) {
+        const int code = table.of(value);
+        return std::pair(code >= 0, static_cast<uint8_t>(code));
+      });
+    }
+    if (coded && sizeof(X) == 1) return {data, indices, indptr, nb::none(), {type, codes, nullptr, where, narrow, begin, rows, columns}};
+    if (coded) {
+      auto [kept, values] = new_array<double>(256);
+      std::fill(values, values + 256, 0.0);
+      std::copy(table.values(), table.values() + table.count(), values);
+      return {data, indices, indptr, kept, {Type::u8, codes, values, where, narrow, begin, rows, columns}};
+    }
   }
-  return {data, indices, indptr, {type, values, where, narrow, begin, rows, columns}};
+  auto [data, values] = new_array<X>(entries);
+  {
+    nb::gil_scoped_release release;
+    fill(values, [](X value) { return std::pair(true, value); });
+  }
+  return {data, indices, indptr, nb::none(), {type, values, nullptr, where, narrow, begin, rows, columns}};
 }
 
 template <class X>

@@ -78,7 +78,7 @@ template <class T>
 inline void prefetch_part(const T* block, long count, long part, long parts) {
   const char* from = reinterpret_cast<const char*>(block);
   const long lines = count * static_cast<long>(sizeof(T)) / 64;
-  for (long i = lines * part / parts; i < lines * (part + 1) / parts; i++) __builtin_prefetch(from + 64 * i, 0, 2);
+  for (long i = lines * part / parts; i < lines * (part + 1) / parts; i++) __builtin_prefetch(from + 64 * i, 0, 3);
 }
 
 // A word is what one step of a product multiplies: a number, or a pair of bfloat16 whose products are summed at once.
