@@ -454,7 +454,7 @@ void Network<T, pairs>::gather(const Batch& batch, long p, long base, Scratch& o
 // ---- A sparse input
 
 // Asks for a row that a later batch will read: rows lie anywhere in memory.
-inline void prefetch_row(const Csr& x, int64_t row) {
+[[gnu::always_inline]] inline void prefetch_row(const Csr& x, int64_t row) {
   const int64_t begin = x.indptr[row], count = x.indptr[row + 1] - begin;
   const int64_t value = x.type == Type::u8 ? 1 : x.type == Type::f32 ? 4 : 8, index = x.narrow ? 2 : 4;
   prefetch_part(static_cast<const char*>(x.data) + begin * value, count * value + 63, 0, 1);
@@ -549,7 +549,7 @@ void Network<T, pairs>::count_columns(Entries entries, Range samples, Scratch& o
   int32_t* counts = own.counts.get();
   std::memset(counts, 0, static_cast<size_t>(inputs) * sizeof(int32_t));
   for (long i = samples.first; i < samples.last; i++)
-    for (int64_t e = sparse_.begin[i]; e < sparse_.end[i]; e++) counts[entries.columns[e]]++;
+    for (int64_t e = sparse_.begin[i], end = sparse_.end[i]; e < end; e++) counts[entries.columns[e]]++;
 }
 
 // The entries of this thread's samples to their places: in each column behind those of the threads before it.
@@ -569,7 +569,7 @@ void Network<T, pairs>::sort_by_column(Entries entries, Range samples, int membe
   if (member == 0) sparse_.first[inputs] = total;
   auto* sorted = reinterpret_cast<typename Entries::Entry*>(sparse_.sorted.get());
   for (long i = samples.first; i < samples.last; i++)
-    for (int64_t e = sparse_.begin[i]; e < sparse_.end[i]; e++) sorted[next[entries.columns[e]]++] = entries.entry(i, e);
+    for (int64_t e = sparse_.begin[i], end = sparse_.end[i]; e < end; e++) sorted[next[entries.columns[e]]++] = entries.entry(i, e);
 }
 
 // z of the first layer, sample by sample: only its non-zero inputs count. The units come in as many vectors as W is
@@ -1040,7 +1040,8 @@ void Network<T, pairs>::scatter(Entries entries, const Batch& batch, Range units
       Vector<T> moved[vectors];
 #pragma GCC unroll 8
       for (int q = 0; q < vectors; q++) moved[q] = load(delta + i * width + q * v) * batch.weights.lr;
-      for (int64_t e = sparse_.begin[i]; e < sparse_.end[i]; e++) {
+      const int64_t end = sparse_.end[i];
+      for (int64_t e = sparse_.begin[i]; e < end; e++) {
         T* to = W + entries.columns[e] * width;
         const T x = entries.value(e);
 #pragma GCC unroll 8
