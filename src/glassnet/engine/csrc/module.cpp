@@ -330,6 +330,7 @@ class Binding {
   nb::tuple train(nb::handle x, const AnyArray& y, const std::optional<AnyArray>& weight, const Indices& order,
                   int64_t first, int64_t epoch, int64_t batch_size,
                   const nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>& lrs, int64_t t) {
+    stack_->steps_done = 0;
     const Input input(*this, x, y, weight);
     const int64_t rows = static_cast<int64_t>(order.shape(0)), steps = static_cast<int64_t>(lrs.shape(0));
     expect(batch_size >= 1 && first >= 0 && epoch >= 0, "first and epoch must not be negative, batch_size above 0");
@@ -343,8 +344,6 @@ class Binding {
     if (steps > 0) {
       nb::gil_scoped_release release;
       sums = stack_->train(input.examples, plan, [&] { return signals.came(); });
-    } else {
-      stack_->steps_done = 0;
     }
     signals.raise();
     return result(sums);
