@@ -41,6 +41,7 @@ constexpr long evaluation_rows = 256;    // per thread and block
 constexpr double work_per_thread = 4e5;  // multiply-adds of a batch below which another thread would only be waited for
 constexpr int sparse_vectors = 8;        // sums that a sparse layer keeps in registers
 constexpr int wide_vectors = 4;          // of them those of different units: a wider W would not stay in the nearest caches
+constexpr long sparse_group = 16;          // panels whose entries are read for one part of W after another
 constexpr double few_entries = 3;        // a column's entries in a batch below which sorting them by column does not pay
 
 long round_up(long n, long step) { return (n + step - 1) / step * step; }
@@ -581,42 +582,47 @@ void Network<T, pairs>::forward_sparse(Entries entries, const Batch& batch, Rang
   const Layer<T, pairs>& layer = layers_[0];
   Place<T, pairs>& place = places_[1];
   alignas(64) T rows[n * width];
-  for (long p = panels.first; p < panels.last; p++) {
+  const bool softmax = layer.spec.activation == Activation::softmax;
+  for (long first = panels.first; first < panels.last; first += sparse_group) {
+    const long last = std::min(first + sparse_group, panels.last);
     for (long u = units.first; u < units.last; u += width / n) {
       const T* W = layer.at(layer.W, u, 0);
       const T* b = layer.b.get() + u * n;
-      for (int i = 0; i < n; i++) {
-        Vector<T> sums[sets][vectors] = {};
+      for (long p = first; p < last; p++) {
+        for (int i = 0; i < n; i++) {
+          Vector<T> sums[sets][vectors] = {};
 #pragma GCC unroll 8
-        for (int q = 0; q < vectors; q++) sums[0][q] = load(b + q * v);
-        int64_t e = sparse_.begin[p * n + i];
-        const int64_t end = sparse_.end[p * n + i];
-        for (; e + sets <= end; e += sets) {
+          for (int q = 0; q < vectors; q++) sums[0][q] = load(b + q * v);
+          int64_t e = sparse_.begin[p * n + i];
+          const int64_t end = sparse_.end[p * n + i];
+          for (; e + sets <= end; e += sets) {
 #pragma GCC unroll 8
-          for (int s = 0; s < sets; s++) {
-            const T* row = W + entries.columns[e + s] * width;
-            const T x = entries.value(e + s);
+            for (int s = 0; s < sets; s++) {
+              const T* row = W + entries.columns[e + s] * width;
+              const T x = entries.value(e + s);
 #pragma GCC unroll 8
-            for (int q = 0; q < vectors; q++) sums[s][q] += load(row + q * v) * x;
+              for (int q = 0; q < vectors; q++) sums[s][q] += load(row + q * v) * x;
+            }
+          }
+          for (; e < end; e++) {
+#pragma GCC unroll 8
+            for (int q = 0; q < vectors; q++)
+              sums[0][q] += load(W + entries.columns[e] * width + q * v) * entries.value(e);
+          }
+#pragma GCC unroll 8
+          for (int q = 0; q < vectors; q++) {
+#pragma GCC unroll 8
+            for (int s = 1; s < sets; s++) sums[0][q] += sums[s][q];
+            store(rows + i * width + q * v, sums[0][q]);
           }
         }
-        for (; e < end; e++) {
-#pragma GCC unroll 8
-          for (int q = 0; q < vectors; q++)
-            sums[0][q] += load(W + entries.columns[e] * width + q * v) * entries.value(e);
-        }
-#pragma GCC unroll 8
-        for (int q = 0; q < vectors; q++) {
-#pragma GCC unroll 8
-          for (int s = 1; s < sets; s++) sums[0][q] += sums[s][q];
-          store(rows + i * width + q * v, sums[0][q]);
-        }
+        T* z = place.factor.get() + (p * place.rows + u * n) * n;
+        for (int j = 0; j < width; j += v)
+          for (int i = 0; i < n; i += v) transpose_square(rows + i * width + j, width, z + j * n + i, n);
+        if (!softmax) finish(batch, 1, p, base, {u, u + width / n}, own);
       }
-      T* z = place.factor.get() + (p * place.rows + u * n) * n;
-      for (int j = 0; j < width; j += v)
-        for (int i = 0; i < n; i += v) transpose_square(rows + i * width + j, width, z + j * n + i, n);
     }
-    finish(batch, 1, p, base, units, own);
+    for (long p = first; p < last && softmax; p++) finish(batch, 1, p, base, units, own);
   }
 }
 
@@ -700,18 +706,18 @@ void Network<T, pairs>::drop(const Batch& batch, int l, long p, long base, Range
   const T kept = dropout.inverted ? T(1) / static_cast<T>(dropout.keep) : T(1);
   uint32_t positions[n], words[4][n];
   for (int i = 0; i < n; i++) positions[i] = batch.position + static_cast<uint32_t>((p - base) * n + i);
-  for (long m = units.first; m < units.last; m += draws_per_block) {
+  for (long m = units.first; m < units.last;) {
     philox<n>(static_cast<uint32_t>(m / draws_per_block), positions, batch.epoch,
               dropout_purpose << 24 | static_cast<uint32_t>(l), spec_.seed, words);
-    const int here = static_cast<int>(std::min<long>(draws_per_block, units.last - m));
-    for (int j = 0; j < here; j++) {
-      T* row = a + (m - units.first + j) * n;
-      T* row_factor = factor == nullptr ? nullptr : factor + (m - units.first + j) * n;
+    const long end = std::min(m / draws_per_block * draws_per_block + draws_per_block, units.last);
+    for (; m < end; m++) {
+      const long lane = m % draws_per_block, row = (m - units.first) * n;
       T mask[n];
-      for (int i = 0; i < n; i++) mask[i] = ((words[j / 2][i] >> (j % 2 * 16)) & 0xffffu) < threshold ? kept : T(0);
-      for (int i = 0; i < n; i++) row[i] *= mask[i];
-      if (row_factor != nullptr)
-        for (int i = 0; i < n; i++) row_factor[i] *= mask[i];
+      for (int i = 0; i < n; i++)
+        mask[i] = ((words[lane / 2][i] >> (lane % 2 * 16)) & 0xffffu) < threshold ? kept : T(0);
+      for (int i = 0; i < n; i++) a[row + i] *= mask[i];
+      if (factor != nullptr)
+        for (int i = 0; i < n; i++) factor[row + i] *= mask[i];
     }
   }
 }
@@ -1188,7 +1194,6 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
 
   // Samples are shared out, unless there are too few of them to go round: then units are, with a barrier after each layer.
   const bool by_units = members > 1 && most_panels < members && !mixes_units_;
-  const long unit_step = n >= draws_per_block ? 1 : draws_per_block / n;
   const bool numeric = examples.classes == nullptr && loss_.kind != Loss::cross_entropy &&
                        loss_.kind != Loss::log_loss && loss_.kind != Loss::binary_cross_entropy;
   const long outputs = numeric ? spec_.sizes.back() : 0;
@@ -1207,7 +1212,7 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
     Scratch& own = scratch_[static_cast<size_t>(member)];
     const auto units_of = [&](const Layer<T, pairs>& layer, bool split) {
       if (!split) return Range{0, layer.panels};
-      const long step = std::max(unit_step, layer.width / n);
+      const long step = layer.width / n;
       const Share share = share_of((layer.panels + step - 1) / step, member, members);
       return Range{share.first * step, std::min(share.last * step, layer.panels)};
     };
