@@ -936,8 +936,10 @@ Step<T> Network<T, pairs>::step_of(double lr, int64_t t, bool weights) const {
   step.beta_1 = static_cast<T>(rules_.beta_1);
   step.beta_2 = static_cast<T>(rules_.beta_2);
   step.epsilon = static_cast<T>(rules_.epsilon);
-  step.mean_correction = static_cast<T>(1 / (1 - std::pow(rules_.beta_1, static_cast<double>(t))));
-  step.square_correction = static_cast<T>(1 / (1 - std::pow(rules_.beta_2, static_cast<double>(t))));
+  if (rules_.optimiser == Optimiser::adam) {
+    step.mean_correction = static_cast<T>(1 / (1 - std::pow(rules_.beta_1, static_cast<double>(t))));
+    step.square_correction = static_cast<T>(1 / (1 - std::pow(rules_.beta_2, static_cast<double>(t))));
+  }
   step.l1 = static_cast<T>(penalised ? rules_.l1 : 0);
   step.l2 = static_cast<T>(penalised ? rules_.l2 : 0);
   step.shrink = static_cast<T>(penalised ? 1 - (rules_.decay_by_lr ? rules_.decay * lr : rules_.decay) : 1);
