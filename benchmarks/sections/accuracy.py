@@ -1,4 +1,4 @@
-"""Time to an accuracy on MNIST: of the process and of training alone, with one's own recipe and with ours."""
+"""Time to an accuracy on MNIST: of the whole process and of training alone, recipe by recipe."""
 
 from __future__ import annotations
 
@@ -15,20 +15,11 @@ from benchmarks.workloads import Workload
 
 TITLE = "Time to accuracy"
 
-OURS_980 = Workload("ours", (784, 256, 10), "relu", 64, "sgd", 0.6, schedule="linear", epochs=6)
-ADAM_980 = Workload("Adam", (784, 256, 10), "relu", 128, "adam", 0.004, schedule="linear", epochs=7)
-SCIKIT_980 = replace(ADAM_980, lr=0.001, schedule="constant", epochs=12)
-OURS_985 = Workload(
-    "ours",
-    (784, 512, 512, 10),
-    "relu",
-    128,
-    "adam",
-    0.003,
-    schedule="one_cycle",
-    epochs=15,
-    keep_input=0.9,
-    keep_hidden=0.7,
+SGD_980 = Workload("", (784, 256, 10), "relu", 64, "sgd", 0.6, schedule="linear", epochs=6)
+ADAM_980 = Workload("", (784, 256, 10), "relu", 128, "adam", 0.006, schedule="linear", epochs=3)
+CONSTANT_980 = Workload("", (784, 256, 10), "relu", 128, "adam", 0.001, epochs=10)
+ADAM_985 = replace(
+    ADAM_980, sizes=(784, 512, 10), lr=0.003, schedule="one_cycle", epochs=12, keep_input=0.9, keep_hidden=0.7
 )
 
 
@@ -43,12 +34,15 @@ class Trial:
     peer_seeds: int = 2
 
 
+OURS = ("glassnet-exact", "glassnet-fast")
 TRIALS = (
-    Trial(0.98, OURS_980, ("glassnet-exact", "glassnet-fast", "torch-fused", "jax", "sklearn")),
-    Trial(0.98, ADAM_980, ("torch-fused", "jax")),
-    Trial(0.98, SCIKIT_980, ("sklearn",)),
-    Trial(0.985, OURS_985, ("glassnet-exact", "glassnet-fast", "torch-fused", "jax"), peer_seeds=1),
+    Trial(0.98, ADAM_980, (*OURS, "torch-memory", "torch-fused", "jax")),
+    Trial(0.98, SGD_980, (*OURS, "torch-fused", "jax")),
+    Trial(0.98, CONSTANT_980, ("sklearn",)),
+    Trial(0.985, ADAM_985, (*OURS, "torch-fused", "jax"), peer_seeds=1),
 )
+"""The first recipe is the quickest that was found, and so the best for all that can follow it; the third is for
+scikit-learn, whose learning rate does not fall; the second is plain SGD."""
 
 
 def run(options: Options) -> dict[str, Any]:
