@@ -42,6 +42,7 @@ SHAPES = [
     Shape(31, 10, (6, 8, 7, 16, 5, 33, 3)),  # depth 6
     Shape(50, 16, (10, 12, 300)),  # 300 classes
     Shape(150, 64, (130, 129, 70, 10)),  # more than a tile in every direction
+    Shape(1100, 520, (90, 280, 12)),  # more than a block of rows
 ]
 
 
@@ -101,7 +102,18 @@ OPTIONS: dict[str, list[Any]] = {
     "train_figures": ["running", "after"],
     "dtype": ["float64", "float32"],
     "threads": [1, 2, 3],
-    "x": ["float32", "float64", "uint8", "zeros", "uint8 zeros", "CSR", "CSR float64", "CSR uint8"],
+    # "few values": 16 of them, such as pixels and indicators have
+    "x": [
+        "float32",
+        "float64",
+        "uint8",
+        "zeros",
+        "few values, zeros",
+        "uint8, zeros",
+        "CSR",
+        "CSR float64",
+        "CSR uint8",
+    ],
 }
 
 
@@ -200,6 +212,8 @@ class Setup:
         x: Any = rng.integers(0, 4, (rows, sizes[0])) if "uint8" in self.x else rng.normal(size=(rows, sizes[0]))
         if "zeros" in self.x or "CSR" in self.x:
             x *= rng.random(x.shape) < 0.15
+        if "few values" in self.x:
+            x = np.ceil(4 * x) / 16
         dtypes = [name for name in ("uint8", "float64") if name in self.x]
         x = x.astype(dtypes[0] if dtypes else "float32")
         weight = None
@@ -308,9 +322,9 @@ def random_setup(seed: int) -> Setup:
     rng = np.random.default_rng([31, seed])
     while True:
         drawn = options({kind: int(rng.integers(len(levels))) for kind, levels in OPTIONS.items()})
-        depth = int(rng.integers(1, 5))
+        depth, rows = int(rng.integers(1, 5)), 2 ** rng.uniform(0, 10)
         sizes = [int(n) for n in np.ceil(2 ** rng.uniform(0, 8, depth + 1))]
-        drawn["shape"] = Shape(int(np.ceil(2 ** rng.uniform(0, 7))), int(np.ceil(2 ** rng.uniform(0, 6))), tuple(sizes))
+        drawn["shape"] = Shape(int(np.ceil(rows)), int(np.ceil(rows / 2 ** rng.uniform(0, 5))), tuple(sizes))
         drawn["activation"] = tuple(str(name) for name in rng.choice(OPTIONS["activation"], depth - 1))
         if drawn["loss"].takes_probabilities:
             drawn["output"] = "softmax"

@@ -17,10 +17,13 @@ from glassnet.training import Callback
 pytestmark = pytest.mark.usefixtures("four_cores")
 
 SETUPS = covering_setups()
-SOME = SETUPS[::6]
+SOME = SETUPS[::10]
 
-TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
+TOLERANCE = {"float64": 1e-10, "float32": 3e-4}
 """Of all measured differences between NumPy and torch 99 in 100 are below 1e-12 and 5e-5."""
+
+CLOSE = {"float64": 1e-12, "float32": 2e-6}
+"""Of single outputs, losses and derivatives."""
 
 
 # Agreement with the reference engine
@@ -132,7 +135,7 @@ def moved(arrays: dict[str, np.ndarray]) -> list[str]:
 
 @pytest.mark.parametrize("setup", SOME, ids=str)
 def test_any_number_of_threads_and_any_run_give_the_same_bits(setup, isa):
-    outcomes = [setup.job().run(engine="native", threads=threads) for threads in (1, 2, 3, 4, 2, 4)]
+    outcomes = [setup.job().run(engine="native", threads=threads) for threads in (1, 2, 3, 4, 4)]
     assert all(outcome.bits() == outcomes[0].bits() for outcome in outcomes)
     assert all(figures(outcome) == figures(outcomes[0]) for outcome in outcomes)
 
@@ -240,14 +243,14 @@ def test_the_outputs_are_the_networks(setup, isa, native):
     expected = network.forward(x.toarray() if issparse(x) else x)
     for sparse in (True, False):
         outputs = [native.Forward(network, sparse=sparse, threads=threads)(x) for threads in (1, 2, 3, 4)]
-        assert outputs[0] == pytest.approx(expected, rel=TOLERANCE[setup.dtype], abs=TOLERANCE[setup.dtype] / 10)
+        close = CLOSE[setup.dtype] * max(1.0, np.abs(expected).max())
+        np.testing.assert_allclose(outputs[0], expected, rtol=10 * close, atol=10 * close)
         assert all(output.tobytes() == outputs[0].tobytes() for output in outputs)
 
 
 # Far out
 
 FAR = [0.0, 1e-30, 1e-6, 0.3, 1.0, 6.0, 20.0, 87.0, 89.0, 104.0, 700.0, 1e4]
-CLOSE = {"float64": 1e-12, "float32": 2e-6}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -256,7 +259,7 @@ def test_activations_far_out(case, dtype, isa, native):
     z = np.array([[sign * value for value in [*FAR, 1e30] for sign in (1, -1)]])
     expected = Network([Dense(np.eye(z.size), None, case.given)]).forward(z)
     output = native.Forward(Network([Dense(np.eye(z.size, dtype=dtype), None, case.given)]), sparse=False)(z)
-    assert output == pytest.approx(expected, rel=CLOSE[dtype], abs=CLOSE[dtype])
+    np.testing.assert_allclose(output, expected, rtol=CLOSE[dtype], atol=CLOSE[dtype])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -271,7 +274,8 @@ def test_losses_far_out(case, dtype, isa):
         job = Job(Network([layer]), row, row, config)
         mine, theirs = job.run(engine="native"), job.reference()
         assert mine.history["loss"] == pytest.approx(theirs.history["loss"], rel=CLOSE[dtype], abs=CLOSE[dtype])
-        assert mine.arrays()["1.b"] == pytest.approx(theirs.arrays()["1.b"], rel=CLOSE[dtype], abs=CLOSE[dtype])
+        b, expected = mine.arrays()["1.b"], theirs.arrays()["1.b"]
+        np.testing.assert_allclose(b, expected, rtol=CLOSE[dtype], atol=CLOSE[dtype])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -284,4 +288,4 @@ def test_derivatives_far_out(case, dtype, isa):
     config = {"loss": "huber", "optimiser": "sgd", "lr": 1.0, "epochs": 1}
     job = Job(Network(layers), Examples(z, [[1e6]]), Examples(z, [[1e6]]), config)
     mine, theirs = job.run(engine="native").arrays(), job.reference().arrays()
-    assert mine["1.b"] == pytest.approx(theirs["1.b"], rel=CLOSE[dtype], abs=CLOSE[dtype])
+    np.testing.assert_allclose(mine["1.b"], theirs["1.b"], rtol=CLOSE[dtype], atol=CLOSE[dtype])

@@ -103,7 +103,7 @@ def check(mine: dict[str, np.ndarray], theirs: dict[str, np.ndarray], tolerance:
     assert mine.keys() == theirs.keys()
     scale = 1 + max(np.abs(gradient).max() for gradient in theirs.values())
     for name, gradient in theirs.items():
-        assert mine[name] == pytest.approx(gradient, rel=tolerance, abs=tolerance * scale), name
+        np.testing.assert_allclose(mine[name], gradient, rtol=tolerance, atol=tolerance * scale, err_msg=name)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
