@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _number(cell: str) -> bool:
-    return not cell or cell[0].isdigit() or cell[0] in "−–—+*<"
+    return re.fullmatch(r"[—+−<]?[\d.,]*%?( [(±].*)?", cell) is not None
 
 
 def seconds(value: float) -> str:
