@@ -933,8 +933,11 @@ Step<T> Network<T, pairs>::step_of(double lr, int64_t t, bool weights) const {
   step.lr = static_cast<T>(lr);
   step.momentum = static_cast<T>(rules_.momentum);
   step.rho = static_cast<T>(rules_.rho);
+  step.rest_rho = static_cast<T>(1 - rules_.rho);
   step.beta_1 = static_cast<T>(rules_.beta_1);
+  step.rest_1 = static_cast<T>(1 - rules_.beta_1);
   step.beta_2 = static_cast<T>(rules_.beta_2);
+  step.rest_2 = static_cast<T>(1 - rules_.beta_2);
   step.epsilon = static_cast<T>(rules_.epsilon);
   if (rules_.optimiser == Optimiser::adam) {
     step.mean_correction = static_cast<T>(1 / (1 - std::pow(rules_.beta_1, static_cast<double>(t))));
@@ -1431,7 +1434,7 @@ double peak_of(int threads, double seconds) {
       for (int i = 0; i < rows; i++)
         for (int j = 0; j < tile_vectors; j++) {
           sums[i][j] = Vector<T>{};
-          asm volatile("" : "+" GLASSNET_VECTOR_REGISTER(sums[i][j]));
+          asm volatile("" : "+m"(sums[i][j]));
         }
       const Word factor = left[0];
       const Vector<Word> b = load(right);
@@ -1444,7 +1447,7 @@ double peak_of(int threads, double seconds) {
         }
       }
       for (int i = 0; i < rows; i++)
-        for (int j = 0; j < tile_vectors; j++) asm volatile("" : "+" GLASSNET_VECTOR_REGISTER(sums[i][j]));
+        for (int j = 0; j < tile_vectors; j++) asm volatile("" : "+m"(sums[i][j]));
       now = std::chrono::steady_clock::now();
       const double products = std::is_same_v<Word, Pair> ? 2.0 : 1.0;
       const double flops = 2.0 * products * rows * panel<T> * repeats;

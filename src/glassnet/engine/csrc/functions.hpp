@@ -141,6 +141,7 @@ void activate(Activation kind, T parameter, T* a, T* factor, long n) {
 template <class T>
 struct Step {
   T lr, momentum, rho, beta_1, beta_2, epsilon;
+  T rest_rho, rest_1, rest_2;            // 1 − ρ, 1 − β₁, 1 − β₂, whose digits a difference of floats would lose
   T mean_correction, square_correction;  // 1 / (1 − βᵗ)
   T l1, l2, shrink, clip_value;          // shrink = 1 − decay; clip_value = 0: none
 };
@@ -176,12 +177,12 @@ void update(T* __restrict theta, T* __restrict first, T* __restrict second, cons
       first[i] = v;
       theta[i] = theta[i] * shrink + (rule == Optimiser::momentum ? v : step.momentum * v - moved);
     } else if constexpr (rule == Optimiser::rmsprop) {
-      const T s = step.rho * first[i] + (1 - step.rho) * g[i] * g[i];
+      const T s = step.rho * first[i] + step.rest_rho * g[i] * g[i];
       first[i] = s;
       theta[i] = theta[i] * shrink - lr * g[i] / (std::sqrt(s) + step.epsilon);
     } else {
-      const T m = step.beta_1 * first[i] + (1 - step.beta_1) * g[i];
-      const T v = step.beta_2 * second[i] + (1 - step.beta_2) * g[i] * g[i];
+      const T m = step.beta_1 * first[i] + step.rest_1 * g[i];
+      const T v = step.beta_2 * second[i] + step.rest_2 * g[i] * g[i];
       first[i] = m;
       second[i] = v;
       const T root = std::sqrt(v * step.square_correction) + step.epsilon;

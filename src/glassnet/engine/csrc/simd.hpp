@@ -23,12 +23,6 @@
 #endif
 #endif
 
-#if defined(__aarch64__)
-#define GLASSNET_VECTOR_REGISTER "w"  // of an asm operand
-#else
-#define GLASSNET_VECTOR_REGISTER "x"
-#endif
-
 namespace glassnet::GLASSNET_ISA {
 
 constexpr int vector_bytes = GLASSNET_VECTOR_BYTES;
