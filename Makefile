@@ -80,8 +80,42 @@ format: $(DEVELOP) ## Rewrite the code in the house format, and mend what can be
 typecheck: $(DEVELOP) ## Check the types only
 	$(BIN)/mypy
 
-bench: $(DEVELOP) $(NATIVE) ## Time training against scikit-learn
+bench: $(DEVELOP) $(NATIVE) ## Measure the speed beside the peers (about 20 minutes; see benchmarks/README.md)
 	$(BIN)/python -m benchmarks
+
+.PHONY: selftest selftest-arm selftest-old sanitize sanitize-memory sanitize-threads
+
+# The self-test is a program without Python: it trains small networks with every instruction set the machine has, and
+# compares with a plain implementation. In selftest_wide the vectors are twice as long as those of the machine.
+SELFTEST = $(CONFIGURE) -DGLASSNET_MODULE=OFF -DGLASSNET_SELFTEST=ON -B build/$@
+RUN_SELFTEST = $(CMAKE) --build build/$@ && $(BIN)/ctest --test-dir build/$@ --output-on-failure
+NEEDS = @command -v $(1) > /dev/null || { echo "$(1) is missing: apt-get install $(2)"; exit 1; }
+
+selftest: $(INSTALLED) ## Check the native engine without Python
+	$(SELFTEST)
+	$(RUN_SELFTEST)
+
+sanitize: sanitize-memory sanitize-threads ## The same with the compiler's checks of memory, undefined behaviour and threads
+
+# What 512-bit code adds is in selftest_wide; the instruction sets themselves would take long to compile with checks.
+sanitize-memory: CHECKS := address,undefined
+sanitize-threads: CHECKS := thread
+sanitize-memory sanitize-threads: $(INSTALLED)
+	$(SELFTEST) -DGLASSNET_HAVE_AVX512=OFF -DGLASSNET_HAVE_AVX512_BF16=OFF -DCMAKE_BUILD_TYPE=Checked \
+	  -DCMAKE_CXX_FLAGS="-g -O1 -fno-omit-frame-pointer -fsanitize=$(CHECKS) -fno-sanitize-recover=all"
+	$(RUN_SELFTEST)
+
+selftest-arm: $(INSTALLED) ## The same for 64-bit ARM, emulated
+	$(call NEEDS,qemu-aarch64,qemu-user)
+	$(call NEEDS,aarch64-linux-gnu-g++,g++-aarch64-linux-gnu)
+	$(SELFTEST) -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+	  -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static \
+	  -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64
+	$(RUN_SELFTEST)
+
+selftest-old: selftest ## The same on an x86-64 processor of 2008, emulated, which has nothing of AVX
+	$(call NEEDS,qemu-x86_64,qemu-user)
+	qemu-x86_64 -cpu Nehalem build/selftest/selftest 2
 
 clean: ## Remove what builds and checks left behind; .venv and runs/ stay
 	rm -rf build dist src/glassnet/engine/_native.*.so docs/build htmlcov

@@ -13,7 +13,7 @@ from benchmarks import machine
 from benchmarks.worker import Answer, Worker, WorkerError
 from benchmarks.workloads import DATA, Workload, load
 
-LONGEST_TURN = 5.0  # seconds; a slower contestant makes a part of the turn, and its time is scaled
+LONGEST_TURN = 2.0  # seconds; a slower contestant makes a part of the turn, and its time is scaled
 
 
 @dataclass
