@@ -102,7 +102,7 @@ sanitize-memory: CHECKS := address,undefined
 sanitize-threads: CHECKS := thread
 sanitize-memory sanitize-threads: $(INSTALLED)
 	$(SELFTEST) -DGLASSNET_HAVE_AVX512=OFF -DGLASSNET_HAVE_AVX512_BF16=OFF -DCMAKE_BUILD_TYPE=Checked \
-	  -DCMAKE_CXX_FLAGS="-g -O1 -fno-omit-frame-pointer -fsanitize=$(CHECKS) -fno-sanitize-recover=all"
+	  -DCMAKE_CXX_FLAGS="-g1 -O1 -fno-omit-frame-pointer -fno-var-tracking-assignments -fsanitize=$(CHECKS) -fno-sanitize-recover=all"
 	$(RUN_SELFTEST)
 
 selftest-arm: $(INSTALLED) ## The same for 64-bit ARM, emulated
