@@ -256,7 +256,7 @@ class Job:
             for part in (self.train, self.validation)
         ]
         return replace(self, train=dense[0], validation=dense[1]).run(
-            *callbacks, engine="reference", device="cpu", threads=1, **config
+            *callbacks, **{"engine": "reference", "device": "cpu", "threads": 1, **config}
         )
 
 
