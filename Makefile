@@ -81,6 +81,7 @@ typecheck: $(DEVELOP) ## Check the types only
 	$(BIN)/mypy
 
 bench: $(DEVELOP) $(NATIVE) ## Measure the speed beside the peers (about 20 minutes; see benchmarks/README.md)
+	$(PIP_INSTALL) -e ".[bench]" --config-settings wheel.cmake=false
 	$(BIN)/python -m benchmarks
 
 .PHONY: selftest selftest-arm selftest-old sanitize sanitize-memory sanitize-threads
