@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         activations,
         data,
         errors,
+        estimators,
         initialisers,
         layers,
         lecture,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         training,
     )
     from glassnet.backprop import backprop
+    from glassnet.estimators import MLPClassifier, MLPRegressor, from_sklearn
     from glassnet.inspection.gradient_check import check_gradients
     from glassnet.model import Model, load
     from glassnet.network import Network
@@ -39,12 +41,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES = {
+    "MLPClassifier": "glassnet.estimators",
+    "MLPRegressor": "glassnet.estimators",
     "Model": "glassnet.model",
     "Network": "glassnet.network",
     "Regularisation": "glassnet.regularisers",
     "backprop": "glassnet.backprop",
     "check_gradients": "glassnet.inspection.gradient_check",
     "fit": "glassnet.runs",
+    "from_sklearn": "glassnet.estimators",
     "load": "glassnet.model",
     "train": "glassnet.training.trainer",
 }
@@ -52,6 +57,7 @@ _MODULES = (
     "activations",
     "data",
     "errors",
+    "estimators",
     "initialisers",
     "layers",
     "lecture",
@@ -64,6 +70,8 @@ _MODULES = (
 )
 
 __all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
     "Model",
     "Network",
     "Regularisation",
@@ -73,7 +81,9 @@ __all__ = [
     "check_gradients",
     "data",
     "errors",
+    "estimators",
     "fit",
+    "from_sklearn",
     "initialisers",
     "layers",
     "lecture",

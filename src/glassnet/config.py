@@ -74,6 +74,7 @@ class TrainingConfig(Branch):
     shuffle: bool = True
     l1: NonNegative = 0.0
     l2: NonNegative = 0.0
+    alpha: NonNegative = 0.0
     weight_decay: NonNegative | None = None
     decay_form: Literal["step", "lr"] = "step"
     max_norm: Positive | None = None

@@ -100,19 +100,60 @@ class Network:
         depth = len(sizes) - 1
         if dtype not in DTYPES:
             raise ConfigError(say("dtype must be one of {known}, not {dtype!r}", known=", ".join(DTYPES), dtype=dtype))
-        activations = [*_one_each(activation, depth - 1, "activation"), output]
-        inits = _one_each(init, depth, "init")
+        activations = [*one_each(activation, depth - 1, "activation"), output]
+        inits = one_each(init, depth, "init")
         weights = sum(n_in * n_out for n_in, n_out in pairwise(sizes))
         text = say("a network of {sizes} units (drawing takes 3 times the weights)", sizes="-".join(map(str, sizes)))
         check_memory((3, weights), dtype, text)
-        drops = [input_dropout, *_one_each(dropout, depth - 1, "dropout")]
+        rngs = [generator(check_seed(seed), Purpose.INITIALISE, l + 1) for l in range(depth)]
+        layers = [
+            Dense.draw(sizes[l], sizes[l + 1], activations[l], rng=rngs[l], init=inits[l], bias=bias, dtype=dtype)
+            for l in range(depth)
+        ]
+        return cls._with_dropout(layers, dropout, input_dropout, dropout_variant, seed)
+
+    @classmethod
+    def of_parameters(
+        cls,
+        weights: Sequence[Array],
+        biases: Sequence[Array | None],
+        activation: Any = "relu",
+        *,
+        output: Any = "identity",
+        dropout: float | Sequence[float] = 0.0,
+        input_dropout: float = 0.0,
+        dropout_variant: str = "inverted",
+        seed: int = 0,
+    ) -> Network:
+        """A multilayer perceptron with given parameters, which it keeps and does not copy.
+
+        Parameters
+        ----------
+        weights : sequence of array
+            W of each layer, (n[l], n[l − 1]).
+        biases : sequence of array or None
+            b of each layer, (n[l],).
+        activation, output, dropout, input_dropout, dropout_variant, seed : as in :meth:`dense`
+
+        Raises
+        ------
+        ConfigError, ShapeError
+            If an argument is out of its range, or shapes do not fit.
+        """
+        activations = [*one_each(activation, len(weights) - 1, "activation"), output]
+        layers = [Dense(W, b, sigma) for W, b, sigma in zip(weights, biases, activations, strict=True)]
+        return cls._with_dropout(layers, dropout, input_dropout, dropout_variant, seed)
+
+    @classmethod
+    def _with_dropout(
+        cls, dense: Sequence[Dense], dropout: Any, input_dropout: float, dropout_variant: str, seed: int
+    ) -> Network:
+        drops = [input_dropout, *one_each(dropout, len(dense) - 1, "dropout")]
         layers: list[Layer] = []
-        for l in range(depth):
-            if drops[l] != 0:
-                layers.append(Dropout(_keep(drops[l]), dropout_variant))  # type: ignore[arg-type]
-            rng = generator(check_seed(seed), Purpose.INITIALISE, l + 1)
-            dense = Dense.draw(sizes[l], sizes[l + 1], activations[l], rng=rng, init=inits[l], bias=bias, dtype=dtype)
-            layers.append(dense)
+        for drop, layer in zip(drops, dense, strict=True):
+            if drop != 0:
+                layers.append(Dropout(_keep(drop), dropout_variant))  # type: ignore[arg-type]
+            layers.append(layer)
         return cls(layers, seed=seed)
 
     # What it is
@@ -364,7 +405,7 @@ def check_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     return tuple(int(n) for n in sizes)
 
 
-def _one_each(given: Any, count: int, what: str) -> list[Any]:
+def one_each(given: Any, count: int, what: str) -> list[Any]:
     """A list of ``count``: the given list, or the one value repeated."""
     if not isinstance(given, list) and not (isinstance(given, tuple) and what == "dropout"):
         return [given] * count

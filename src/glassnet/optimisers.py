@@ -62,7 +62,7 @@ class Momentum(Optimiser):
 
     Parameters
     ----------
-    momentum : float in [0, 1), default 0.9
+    momentum : float in [0, 1], default 0.9
         μ.
     """
 
@@ -72,7 +72,8 @@ class Momentum(Optimiser):
     default_lr: ClassVar[float] = 0.01
 
     def __post_init__(self) -> None:
-        _check_share("momentum", self.momentum)
+        if not 0 <= self.momentum <= 1:
+            raise ConfigError(say("momentum must be from 0 to 1, not {value}", value=self.momentum))
 
     def step(self, theta: Array, gradient: Array, slots: Mapping[str, Array], lr: float, t: int) -> None:
         v = slots["velocity"]
@@ -88,7 +89,7 @@ class Nesterov(Momentum):
 
     Parameters
     ----------
-    momentum : float in [0, 1), default 0.9
+    momentum : float in [0, 1], default 0.9
         μ.
     """
 
@@ -142,11 +143,15 @@ class Adam(Optimiser):
     beta_1, beta_2 : float in [0, 1), default 0.9 and 0.999
     epsilon : float > 0, default 1e-8
         ε.
+    epsilon_hat : bool, default False
+        Add ε to √v, before v's correction, and not to √v̂: the form at the end of the paper's section 2, which
+        scikit-learn has.
     """
 
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
+    epsilon_hat: bool = False
     name: ClassVar[str] = "adam"
     slots: ClassVar[tuple[str, ...]] = ("mean", "square")
 
@@ -162,8 +167,9 @@ class Adam(Optimiser):
         v *= self.beta_2
         v += (1.0 - self.beta_2) * gradient * gradient
         m_hat = m / (1.0 - self.beta_1**t)
-        v_hat = v / (1.0 - self.beta_2**t)
-        theta -= lr * m_hat / (namespace(v).sqrt(v_hat) + self.epsilon)
+        square_share = 1.0 - self.beta_2**t
+        epsilon = self.epsilon / square_share**0.5 if self.epsilon_hat else self.epsilon
+        theta -= lr * m_hat / (namespace(v).sqrt(v / square_share) + epsilon)
 
 
 @OPTIMISERS.register()
@@ -173,7 +179,7 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    beta_1, beta_2, epsilon : as in Adam
+    beta_1, beta_2, epsilon, epsilon_hat : as in Adam
     weight_decay : float ≥ 0, default 0.01
         λ, unless the run's own ``weight_decay`` gives another.
     """
@@ -258,8 +264,8 @@ class Updater:
     t: int = 0
     slots: dict[str, dict[str, Array]] = field(default_factory=dict)
 
-    def __call__(self, network: Network, grads: list[LayerGrads], lr: float) -> None:
-        """One step of the whole network, in place."""
+    def __call__(self, network: Network, grads: list[LayerGrads], lr: float, weight: float = 1.0) -> None:
+        """One step of the whole network, in place; ``weight`` is the batch's sum of sample weights."""
         rules = self.regularisation
         thetas, gradients = {}, {}
         for layer, layer_grads in zip(network.layers, grads, strict=True):
@@ -268,8 +274,8 @@ class Updater:
                     key = f"{layer.number}.{name}"
                     thetas[key] = theta
                     gradients[key] = layer_grads.params[name]
-                    if rules.l1 or rules.l2:
-                        gradients[key] = gradients[key] + rules.penalty_gradient(name, theta)
+                    if rules.penalises:
+                        gradients[key] = gradients[key] + rules.penalty_gradient(name, theta, weight)
         gradients = self.clip(gradients)
         self.t += 1
         for key, theta in thetas.items():

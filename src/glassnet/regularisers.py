@@ -5,7 +5,7 @@
     max-norm     after each step, the weights into a unit are scaled back to a norm of at most c
                  (Srivastava et al. 2014)
 
-They act on weights, and on biases only by choice. None depends on the batch's size.
+They act on weights, and on biases only by choice. Only ``alpha`` depends on the batch's size.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ class Regularisation:
         λ of λ‖W‖₁. Its subgradient at 0 is 0.
     l2 : float ≥ 0, default 0.0
         λ of ½λ‖W‖².
+    alpha : float ≥ 0, default 0.0
+        α of ½α‖W‖² / Σ w, with the sum of the batch's sample weights, which is its size without weights: an ℓ2 penalty
+        that joins the sum of the batch's losses, not their mean, as scikit-learn has it.
     weight_decay : float in [0, 1), default 0.0
         β. 0.0005 per step is a factor of 0.889 over an epoch of 235 steps.
     decay_form : {"step", "lr"}, default "step"
@@ -42,13 +45,14 @@ class Regularisation:
 
     l1: float = 0.0
     l2: float = 0.0
+    alpha: float = 0.0
     weight_decay: float = 0.0
     decay_form: Literal["step", "lr"] = "step"
     max_norm: float | None = None
     biases: bool = False
 
     def __post_init__(self) -> None:
-        for field in ("l1", "l2", "weight_decay"):
+        for field in ("l1", "l2", "alpha", "weight_decay"):
             value = getattr(self, field)
             if not 0 <= value < float("inf"):
                 raise ConfigError(say("{field} must be finite and not negative, not {value}", field=field, value=value))
@@ -65,34 +69,43 @@ class Regularisation:
         """Whether ℓ1, ℓ2 and decay act on the parameter of this name."""
         return self.biases or name != "b"
 
-    def penalty(self, name: str, theta: Array) -> Array | float:
-        """λ₁‖θ‖₁ + ½λ₂‖θ‖² of one parameter."""
+    @property
+    def penalises(self) -> bool:
+        """Whether anything joins the loss."""
+        return bool(self.l1 or self.l2 or self.alpha)
+
+    def penalty(self, name: str, theta: Array, weight: float = 1.0) -> Array | float:
+        """λ₁‖θ‖₁ + ½λ₂‖θ‖² of one parameter, α / Σ w included in λ₂; ``weight`` is the batch's Σ w."""
         if not self.applies_to(name):
             return 0.0
         xp = namespace(theta)
         value = 0.0
         if self.l1:
             value = value + self.l1 * xp.sum(xp.abs(theta))
-        if self.l2:
-            value = value + 0.5 * self.l2 * xp.sum(xp.square(theta))
+        if l2 := self._l2(weight):
+            value = value + 0.5 * l2 * xp.sum(xp.square(theta))
         return value
 
-    def total(self, parameters: Iterable[tuple[str, Array]]) -> float:
+    def total(self, parameters: Iterable[tuple[str, Array]], weight: float = 1.0) -> float:
         """The penalties of a whole network, from its parameters under names such as "1.W"."""
-        if not (self.l1 or self.l2):
+        if not self.penalises:
             return 0.0
-        return float(sum(float(self.penalty(name.split(".")[1], theta)) for name, theta in parameters))
+        return float(sum(float(self.penalty(name.split(".")[1], theta, weight)) for name, theta in parameters))
 
-    def penalty_gradient(self, name: str, theta: Array) -> Array | float:
+    def penalty_gradient(self, name: str, theta: Array, weight: float = 1.0) -> Array | float:
         """λ₁ sign(θ) + λ₂ θ."""
         if not self.applies_to(name):
             return 0.0
         gradient: Array | float = 0.0
         if self.l1:
             gradient = gradient + self.l1 * namespace(theta).sign(theta)
-        if self.l2:
-            gradient = gradient + self.l2 * theta
+        if l2 := self._l2(weight):
+            gradient = gradient + l2 * theta
         return gradient
+
+    def _l2(self, weight: float) -> float:
+        """λ₂ of a batch with the sum of weights ``weight``; without any weight there is no sum for α to join."""
+        return self.l2 + (self.alpha / weight if weight > 0 else 0.0)
 
     def decay(self, name: str, theta: Array, lr: float) -> None:
         """θ ← (1 − β) θ, in place, with β = weight_decay, or lr · weight_decay."""

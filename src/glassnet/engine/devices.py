@@ -78,6 +78,12 @@ def available_cores() -> int:
     return len(affinity(0)) if affinity else (os.cpu_count() or 1)
 
 
+def default_threads() -> int:
+    """One a core, or fewer if OMP_NUM_THREADS says so: thus joblib and cluster schedulers share out a machine."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return min(available_cores(), int(asked)) if asked.isdecimal() and int(asked) > 0 else available_cores()
+
+
 @contextmanager
 def limited_threads(device: str, threads: int | None) -> Iterator[int]:
     """Hold the library that computes on ``device`` to so many threads, within a block; None leaves it as it is.

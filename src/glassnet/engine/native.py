@@ -27,7 +27,7 @@ from glassnet import activations, losses, optimisers
 from glassnet.arrays import Array, as_dense, is_sparse
 from glassnet.data.examples import Examples
 from glassnet.engine.base import Engine, Totals, threads_text
-from glassnet.engine.devices import CPU, available_cores
+from glassnet.engine.devices import CPU, available_cores, default_threads
 from glassnet.errors import ConfigError
 from glassnet.layers import Dense, Dropout
 from glassnet.losses import Loss
@@ -232,8 +232,7 @@ class Forward:
 
 
 def _threads(asked: int | None) -> int:
-    cores = available_cores()
-    return min(asked or cores, cores)
+    return min(asked, available_cores()) if asked else default_threads()
 
 
 # The engine
@@ -392,6 +391,7 @@ class NativeEngine(Engine):
             parameters=_rule_numbers(optimiser),
             l1=rules.l1,
             l2=rules.l2,
+            alpha=rules.alpha,
             decay=rules.weight_decay,
             decay_by_lr=rules.decay_form == "lr",
             biases=rules.biases,

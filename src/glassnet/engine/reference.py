@@ -70,7 +70,7 @@ class ReferenceEngine(Engine):
         a, caches = forward_pass(self._own, x, draws)
         value = self.loss.value(a, y, weight)
         grads = backward_pass(self._own, caches, self.loss.gradient(a, y, weight))
-        self.updater(self._own, grads, lr)
+        self.updater(self._own, grads, lr, len(x) if weight is None else float(weight.sum()))
         return value, a, y, weight
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")

@@ -41,6 +41,10 @@ class Trainer:
         Trained in place.
     config : TrainingConfig
     callbacks : iterable of Callback, default ()
+    first_epoch : int, default 0
+        Epochs that this network was trained before: the orders and the dropout masks go on from there.
+    memory : dict, optional
+        What an earlier trainer's ``updater.state()`` gave: the optimiser goes on with it.
 
     Raises
     ------
@@ -52,7 +56,7 @@ class Trainer:
     Attributes
     ----------
     epoch : int
-        From 1; the epoch under way or last done.
+        From 1; the epoch under way or last done, of this trainer's own.
     step : int
         Steps made in all.
     lr : float
@@ -66,7 +70,15 @@ class Trainer:
     validation : Examples or None
     """
 
-    def __init__(self, network: Network, config: TrainingConfig, callbacks: Iterable[Callback] = ()) -> None:
+    def __init__(
+        self,
+        network: Network,
+        config: TrainingConfig,
+        callbacks: Iterable[Callback] = (),
+        *,
+        first_epoch: int = 0,
+        memory: dict[str, Any] | None = None,
+    ) -> None:
         _check_network(network)
         if isinstance(callbacks, Callback) or not all(isinstance(callback, Callback) for callback in callbacks):
             raise ConfigError(say("callbacks is a list of Callback objects"))
@@ -87,12 +99,15 @@ class Trainer:
         regularisation = Regularisation(
             l1=config.l1,
             l2=config.l2,
+            alpha=config.alpha,
             decay_form=config.decay_form,
             max_norm=config.max_norm,
             biases=config.regularise_biases,
         )
         self.regularisation = self.optimiser.regularisation(regularisation, config.weight_decay)
         self.updater = Updater(self.optimiser, self.regularisation, Clip(config.clip_norm, config.clip_value))
+        if memory is not None:
+            self.updater.restore(memory, network)
         self.device = resolve_device(config.device, network.dtype)
         self.prepare = Preparation(network, self.loss, config.class_weight)
         engine, self.engine_reason = choose(network, self.loss, self.updater, self.device, config.engine)
@@ -106,13 +121,16 @@ class Trainer:
         self.history = History()
         self.validation: Examples | None = None
         self.threads = 0
+        self.first_epoch = first_epoch
         self.epoch = 0
         self.step = 0
         self.lr = self.base_lr
         self.schedule_state = self.schedule.start()
         self._check_output()
 
-    def fit(self, examples: Examples, validation: Examples | None = None) -> History:
+    def fit(
+        self, examples: Examples, validation: Examples | None = None, *, rows: np.ndarray | None = None
+    ) -> History:
         """Train until the epochs are done or a callback stops it.
 
         Parameters
@@ -121,6 +139,8 @@ class Trainer:
             x (N, n[0]), y, weights.
         validation : Examples, optional
             Examples of the same form that are not trained on; their figures are reported.
+        rows : ndarray of int64, optional
+            Train on these rows of the examples only.
 
         Returns
         -------
@@ -137,8 +157,11 @@ class Trainer:
             raise ConfigError(say("a trainer trains once; make a new one to go on"))
         examples = self.prepare(examples)
         self.validation = None if validation is None else self.prepare(validation)
-        self.batch_size = min(self.config.batch_size or default_batch_size(len(examples)), len(examples))
-        self.steps_per_epoch = -(-len(examples) // self.batch_size)
+        if rows is not None and self.config.train_figures == "after":
+            examples, rows = examples.take(rows), None
+        n = len(examples) if rows is None else len(rows)
+        self.batch_size = min(self.config.batch_size or default_batch_size(n), n)
+        self.steps_per_epoch = -(-n // self.batch_size)
         with self.engine.limited() as self.threads:
             self.history.engine = self.engine_text()
             train_set = self.engine.place(examples)
@@ -146,7 +169,7 @@ class Trainer:
             self._call("on_train_begin")
             try:
                 while self.epoch < self.config.epochs and not self.history.stop_code:
-                    self._epoch(train_set, validation_set)
+                    self._epoch(train_set, validation_set, rows)
                 if not self.history.stop_code:
                     self.stop("epochs", say("all {epochs} epochs are done", epochs=self.config.epochs))
             except KeyboardInterrupt:
@@ -161,14 +184,15 @@ class Trainer:
 
     # The steps of an epoch
 
-    def _epoch(self, train_set: Examples, validation_set: Examples | None) -> None:
+    def _epoch(self, train_set: Examples, validation_set: Examples | None, rows: np.ndarray | None) -> None:
         self.epoch += 1
         self._call("on_epoch_begin")
         started = time.perf_counter()
-        figures = self.run_epoch(train_set, self.order(len(train_set)))
+        order = self.order(len(train_set) if rows is None else len(rows))
+        figures = self.run_epoch(train_set, order if rows is None else rows[order])
         self.engine.sync()
         record: dict[str, Any] = {"epoch": self.epoch, **figures}
-        penalty = self.penalty()
+        penalty = self.penalty(len(order))
         if penalty is not None:
             record["penalty"] = penalty
         if validation_set is not None:
@@ -184,7 +208,7 @@ class Trainer:
         """The order of the rows in this epoch, int64 (n,)."""
         if not self.config.shuffle:
             return np.arange(n)
-        return permutation(n, seed=self.config.seed, epoch=self.epoch - 1)
+        return permutation(n, seed=self.config.seed, epoch=self.first_epoch + self.epoch - 1)
 
     def run_epoch(self, train_set: Examples, order: np.ndarray) -> dict[str, float]:
         """All batches of an epoch; the training loss and metric."""
@@ -203,7 +227,7 @@ class Trainer:
                 train_set,
                 order,
                 first=start * self.batch_size,
-                epoch=self.epoch - 1,
+                epoch=self.first_epoch + self.epoch - 1,
                 batch_size=self.batch_size,
                 lrs=self.base_lr * factors,
             )
@@ -218,10 +242,10 @@ class Trainer:
         assert totals is not None
         return totals.metrics()
 
-    def penalty(self) -> float | None:
-        """The value of the ℓ1 and ℓ2 penalties, or None without any."""
+    def penalty(self, weight: float) -> float | None:
+        """The value of the ℓ1 and ℓ2 penalties in the mean loss of examples of this weight, or None without any."""
         rules = self.regularisation
-        return rules.total(self.network.parameters()) if rules.l1 or rules.l2 else None
+        return rules.total(self.network.parameters(), weight / self.steps_per_epoch) if rules.penalises else None
 
     # Checks and small things
 
@@ -304,7 +328,7 @@ def train(
         By default about 1 in 100 rows, a power of 2 from 16 to 256.
     epochs : int, default 100
     shuffle : bool, default True
-    l1, l2, weight_decay, decay_form, max_norm, regularise_biases : see Regularisation
+    l1, l2, alpha, weight_decay, decay_form, max_norm, regularise_biases : see Regularisation
     clip_norm, clip_value : see Clip
     early_stopping : str, dict or Criterion, optional
         "GL5", "PQ0.5", "UP3", "patience10"; needs ``validation``.

@@ -295,10 +295,10 @@ class Network final : public Stack {
   void update_clipped(const Batch& batch, Layer<T, pairs>& layer, Range units, T scale, Scratch& own);
   void limit_norms(Layer<T, pairs>& layer, Range units);
 
-  Step<T> step_of(double lr, int64_t t, bool weights) const;
+  Step<T> step_of(double lr, int64_t t, double weight, bool weights) const;
   bool is_plain() const {
-    return rules_.optimiser == Optimiser::sgd && rules_.l1 == 0 && rules_.l2 == 0 && rules_.decay == 0 &&
-           rules_.clip_value == 0 && rules_.clip_norm == 0;
+    return rules_.optimiser == Optimiser::sgd && rules_.l1 == 0 && rules_.l2 == 0 && rules_.alpha == 0 &&
+           rules_.decay == 0 && rules_.clip_value == 0 && rules_.clip_norm == 0;
   }
   bool scatters(const Batch& batch) const {
     const Csr& x = *batch.examples->csr;
@@ -927,7 +927,7 @@ void Network<T, pairs>::keep_delta(int l, long p, Range units) {
 // ---- BP.3, BP.4 and the update
 
 template <class T, bool pairs>
-Step<T> Network<T, pairs>::step_of(double lr, int64_t t, bool weights) const {
+Step<T> Network<T, pairs>::step_of(double lr, int64_t t, double weight, bool weights) const {
   Step<T> step{};
   const bool penalised = weights || rules_.biases;
   step.lr = static_cast<T>(lr);
@@ -941,10 +941,12 @@ Step<T> Network<T, pairs>::step_of(double lr, int64_t t, bool weights) const {
   step.epsilon = static_cast<T>(rules_.epsilon);
   if (rules_.optimiser == Optimiser::adam) {
     step.mean_correction = static_cast<T>(1 / (1 - std::pow(rules_.beta_1, static_cast<double>(t))));
-    step.square_correction = static_cast<T>(1 / (1 - std::pow(rules_.beta_2, static_cast<double>(t))));
+    const double square_share = 1 - std::pow(rules_.beta_2, static_cast<double>(t));
+    step.square_correction = static_cast<T>(1 / square_share);
+    if (rules_.epsilon_hat) step.epsilon = static_cast<T>(rules_.epsilon / std::sqrt(square_share));
   }
   step.l1 = static_cast<T>(penalised ? rules_.l1 : 0);
-  step.l2 = static_cast<T>(penalised ? rules_.l2 : 0);
+  step.l2 = static_cast<T>(penalised ? rules_.l2 + (weight > 0 ? rules_.alpha / weight : 0) : 0);
   step.shrink = static_cast<T>(penalised ? 1 - (rules_.decay_by_lr ? rules_.decay * lr : rules_.decay) : 1);
   step.clip_value = static_cast<T>(rules_.clip_value);
   return step;
@@ -1224,8 +1226,7 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
     for (int64_t step = 0; step < plan.steps; step++) {
       const long first = plan.first + step * plan.batch;
       Batch batch{&examples, {plan.order, first, std::min<int64_t>(plan.batch, plan.rows - first), plan.rows}, 0, 0, true,
-                  static_cast<uint32_t>(plan.epoch), static_cast<uint32_t>(first),
-                  step_of(plan.lrs[step], plan.t + step + 1, true), step_of(plan.lrs[step], plan.t + step + 1, false)};
+                  static_cast<uint32_t>(plan.epoch), static_cast<uint32_t>(first), {}, {}};
       batch.panels = (batch.rows.count + n - 1) / n;
       batch.weight = static_cast<double>(batch.rows.count);
       if (examples.weight != nullptr) {
@@ -1233,6 +1234,8 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
         for (long i = 0; i < batch.rows.count; i++)
           batch.weight += static_cast<double>(static_cast<const T*>(examples.weight)[batch.rows(i)]);
       }
+      batch.weights = step_of(plan.lrs[step], plan.t + step + 1, batch.weight, true);
+      batch.biases = step_of(plan.lrs[step], plan.t + step + 1, batch.weight, false);
       const Share mine = share_of(batch.panels, member, members);
       const Range panels{mine.first, mine.last}, all{0, batch.panels};
       const bool sorts = spec_.sparse && lowest_ == 1 && !scatters(batch);

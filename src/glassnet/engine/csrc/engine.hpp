@@ -48,7 +48,9 @@ struct Spec {
 struct Rules {
   Optimiser optimiser = Optimiser::sgd;
   double momentum = 0, rho = 0, beta_1 = 0, beta_2 = 0, epsilon = 0;
+  bool epsilon_hat = false;                          // Adam's epsilon beside √v, not beside the corrected √v
   double l1 = 0, l2 = 0;
+  double alpha = 0;                                  // an l2 that joins the sum of a batch's losses, not their mean
   double decay = 0;
   bool decay_by_lr = false;
   bool biases = false;                               // whether l1, l2 and decay act on biases too

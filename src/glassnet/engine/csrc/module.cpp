@@ -298,19 +298,23 @@ class Binding {
     stack_->set_loss(loss_, parameter);
   }
 
-  void set_rules(const std::string& optimiser, const std::vector<double>& given, double l1, double l2, double decay,
-                 bool decay_by_lr, bool biases, double max_norm, double clip_norm, double clip_value) {
+  void set_rules(const std::string& optimiser, const std::vector<double>& given, double l1, double l2, double alpha,
+                 double decay, bool decay_by_lr, bool biases, double max_norm, double clip_norm, double clip_value) {
     using O = glassnet::Optimiser;
     static const std::map<std::string, O> names{{"sgd", O::sgd}, {"momentum", O::momentum}, {"nesterov", O::nesterov},
                                                 {"rmsprop", O::rmsprop}, {"adam", O::adam}, {"adamw", O::adam}};
     glassnet::Rules rules;
     rules.optimiser = named(names, optimiser, "optimiser");
-    const size_t wanted = rules.optimiser == O::sgd ? 0 : rules.optimiser == O::rmsprop ? 2 : rules.optimiser == O::adam ? 3 : 1;
+    const size_t wanted = rules.optimiser == O::sgd ? 0 : rules.optimiser == O::rmsprop ? 2 : rules.optimiser == O::adam ? 4 : 1;
     expect(given.size() == wanted, "the optimiser takes another number of parameters");
     if (wanted == 1) rules.momentum = given[0];
     if (rules.optimiser == O::rmsprop) rules.rho = given[0], rules.epsilon = given[1];
-    if (rules.optimiser == O::adam) rules.beta_1 = given[0], rules.beta_2 = given[1], rules.epsilon = given[2];
-    rules.l1 = l1, rules.l2 = l2, rules.decay = decay, rules.decay_by_lr = decay_by_lr, rules.biases = biases;
+    if (rules.optimiser == O::adam) {
+      rules.beta_1 = given[0], rules.beta_2 = given[1], rules.epsilon = given[2];
+      rules.epsilon_hat = given[3] != 0;
+    }
+    rules.l1 = l1, rules.l2 = l2, rules.alpha = alpha, rules.biases = biases;
+    rules.decay = decay, rules.decay_by_lr = decay_by_lr;
     rules.max_norm = max_norm, rules.clip_norm = clip_norm, rules.clip_value = clip_value;
     slots_ = rules.optimiser == O::sgd ? 0 : rules.optimiser == O::adam ? 2 : 1;
     stack_->set_rules(rules);
@@ -505,8 +509,8 @@ NB_MODULE(_native, module) {
            "isa"_a, "dtype"_a, "bf16"_a, "threads"_a, "seed"_a, "sizes"_a, "activations"_a, "biases"_a, "frozen"_a,
            "keeps"_a, "inverted"_a, "sparse"_a)
       .def("set_loss", &Binding::set_loss, "name"_a, "parameter"_a)
-      .def("set_rules", &Binding::set_rules, "optimiser"_a, "parameters"_a, "l1"_a, "l2"_a, "decay"_a, "decay_by_lr"_a,
-           "biases"_a, "max_norm"_a, "clip_norm"_a, "clip_value"_a)
+      .def("set_rules", &Binding::set_rules, "optimiser"_a, "parameters"_a, "l1"_a, "l2"_a, "alpha"_a, "decay"_a,
+           "decay_by_lr"_a, "biases"_a, "max_norm"_a, "clip_norm"_a, "clip_value"_a)
       .def("set_parameters", [](Binding& self, int layer, const AnyArray& W, const std::optional<AnyArray>& b) {
         self.set(layer, -1, W, b);
       }, "layer"_a, "W"_a, "b"_a.none())

@@ -246,12 +246,13 @@ struct Plain {
         g = below;
       }
     }
-    update(gradient, lr, t);
+    update(gradient, weight, lr, t);
     return loss;
   }
 
-  void update(Parameters& gradient, double lr, int64_t t) {
+  void update(Parameters& gradient, double weight, double lr, int64_t t) {
     const Rules& r = c.rules;
+    const double l2 = r.l2 + r.alpha / weight;
     double square = 0;
     const auto each = [&](auto work) {
       for (size_t l = 0; l < theta.W.size(); l++) {
@@ -262,7 +263,7 @@ struct Plain {
     };
     each([&](Vector& w, Vector& g, Vector&, Vector&, bool weights) {
       for (size_t i = 0; i < g.size(); i++) {
-        if (weights || r.biases) g[i] += r.l1 * ((w[i] > 0) - (w[i] < 0)) + r.l2 * w[i];
+        if (weights || r.biases) g[i] += r.l1 * ((w[i] > 0) - (w[i] < 0)) + l2 * w[i];
         if (r.clip_value > 0) g[i] = std::clamp(g[i], -r.clip_value, r.clip_value);
         square += g[i] * g[i];
       }
@@ -280,7 +281,9 @@ struct Plain {
           case Optimiser::rmsprop: m[i] = r.rho * m[i] + (1 - r.rho) * d * d, w[i] -= lr * d / (std::sqrt(m[i]) + r.epsilon); break;
           case Optimiser::adam:
             m[i] = r.beta_1 * m[i] + (1 - r.beta_1) * d, v[i] = r.beta_2 * v[i] + (1 - r.beta_2) * d * d;
-            w[i] -= lr * m[i] / (1 - std::pow(r.beta_1, t)) / (std::sqrt(v[i] / (1 - std::pow(r.beta_2, t))) + r.epsilon);
+            w[i] -= lr * m[i] / (1 - std::pow(r.beta_1, t)) /
+                    (r.epsilon_hat ? (std::sqrt(v[i]) + r.epsilon) / std::sqrt(1 - std::pow(r.beta_2, t))
+                                   : std::sqrt(v[i] / (1 - std::pow(r.beta_2, t))) + r.epsilon);
         }
       }
     });
@@ -383,6 +386,8 @@ std::vector<Case> cases() {
   using A = Activation;
   Rules penalised = rules(Optimiser::sgd), bounded = rules(Optimiser::adam), decayed = rules(Optimiser::rmsprop);
   penalised.l1 = 0.01, penalised.l2 = 0.02, penalised.biases = true, penalised.clip_norm = 0.3;
+  Rules summed = rules(Optimiser::adam);
+  summed.l1 = 0.01, summed.l2 = 0.02, summed.alpha = 0.2, summed.biases = true, summed.epsilon_hat = true;
   bounded.max_norm = 0.8, bounded.clip_value = 0.01;
   decayed.decay = 0.1, decayed.decay_by_lr = true;
   std::vector<Case> list{
@@ -398,6 +403,7 @@ std::vector<Case> cases() {
       {"sparse, small batches", {90, 30, 9}, {A::logistic, A::identity}, Loss::absolute_error, rules(Optimiser::sgd), 4, Type::f32, true, false},
       {"penalties and clipping", {20, 30, 6}, {A::tanh, A::identity}, Loss::cross_entropy, penalised, 20},
       {"penalties and clipping, sparse", {90, 30, 6}, {A::tanh, A::identity}, Loss::cross_entropy, penalised, 20, Type::f32, true},
+      {"penalties beside a sum of losses, Adam's other epsilon", {20, 30, 6}, {A::tanh, A::identity}, Loss::cross_entropy, summed, 20, Type::f32, false, true, true},
       {"max-norm", {20, 30, 6}, {A::tanh, A::identity}, Loss::cross_entropy, bounded, 20},
       {"max-norm, sparse", {90, 30, 6}, {A::tanh, A::identity}, Loss::cross_entropy, bounded, 20, Type::f32, true},
       {"softmax and log loss", {20, 30, 6}, {A::softmax, A::softmax}, Loss::log_loss, rules(Optimiser::sgd), 20, Type::f32, false, true, false, {1, 0.6, 1}},

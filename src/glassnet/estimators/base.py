@@ -1,0 +1,665 @@
+"""What both estimators are: parameters, data at the border, training, predictions, and a look inside."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, Self, cast
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from glassnet.activations import Logistic, activation
+from glassnet.arrays import as_csr, as_dense, is_sparse
+from glassnet.config import TrainingConfig
+from glassnet.data.examples import Examples
+from glassnet.engine import native
+from glassnet.errors import ConfigError, InputError, NotFiniteError, ShapeError
+from glassnet.estimators.lbfgs import fit_lbfgs
+from glassnet.estimators.progress import EstimatorTrainer, Memory, Progress, fresh_figures
+from glassnet.inspection.trace import Trace, trace
+from glassnet.losses import Loss
+from glassnet.messages import say
+from glassnet.network import Network, one_each
+from glassnet.optimisers import SGD, Adam, Momentum, Nesterov
+from glassnet.regularisers import Regularisation
+from glassnet.training import History
+from glassnet.training.preparation import Preparation
+
+_ROWS = 4096  # predicted at a time
+_NATIVE_ROWS = 64  # from which on it pays to hand them to the native engine
+
+PARAMETERS = """hidden_layer_sizes : int or sequence of int, default (100,)
+        Units of each hidden layer.
+    activation : str, dict, Activation, pair of functions, or list of them, default "relu"
+        Of the hidden layers, one for all or one for each: "identity", "logistic", "tanh", "relu", and also
+        "leaky_relu", "elu", "gelu", "silu", "softplus", "softmax".
+    solver : {"adam", "sgd", "lbfgs"}, default "adam"
+    alpha : float ≥ 0, default 0.0001
+        Strength of the ℓ2 penalty ½ α‖W‖², divided by the size of the batch (the sum of its sample weights). For a
+        strength that does not depend on the batch take ``l2``.
+    batch_size : int or "auto", default "auto"
+        "auto": min(200, n_samples).
+    learning_rate : {"constant", "invscaling", "adaptive"}, default "constant"
+        For the solver "sgd".
+    learning_rate_init : float > 0, default 0.001
+    power_t : float ≥ 0, default 0.5
+        Of "invscaling": the learning rate after t samples is learning_rate_init / (t + 1)^power_t.
+    max_iter : int, default 200
+        Epochs, or iterations of "lbfgs".
+    shuffle : bool, default True
+    random_state : int, RandomState or None, default None
+        Decides initial weights, held-out rows, orders and dropout masks, to the bit. Initial weights, held-out rows and
+        orders are those of scikit-learn with the same ``random_state``.
+    tol : float ≥ 0, default 1e-4
+    verbose : bool, default False
+    warm_start : bool, default False
+        ``fit`` goes on from the last call's parameters, and from what the optimiser remembers.
+    momentum : float in [0, 1], default 0.9
+    nesterovs_momentum : bool, default True
+    early_stopping : bool or str, default False
+        True: stop when the score on held-out rows has not improved by ``tol`` for ``n_iter_no_change`` epochs. "GL5",
+        "PQ0.5", "UP3", "patience10": stop by this criterion of Prechelt 1998 on the held-out loss. Both end with the
+        parameters of the best epoch.
+    validation_fraction : float in [0, 1), default 0.1
+        The share that early stopping holds out, unless ``fit`` gets ``X_val`` and ``y_val``.
+    beta_1, beta_2 : float in [0, 1), default 0.9 and 0.999
+    epsilon : float > 0, default 1e-8
+    n_iter_no_change : int, default 10
+    max_fun : int, default 15000
+        Evaluations of the loss by "lbfgs".
+    dropout : float in [0, 1) or sequence of float, default 0.0
+        Probability of dropping a hidden unit, for all layers or one by one.
+    input_dropout : float in [0, 1), default 0.0
+    init : str, dict, Initialiser; or a list of them, default "auto"
+        Initial weights. "auto": those of scikit-learn, Glorot's rule for weights and biases. Others (biases are then 0):
+        "glorot_uniform", "he_normal", "orthogonal" and so on; see ``glassnet.initialisers``.
+    initial_weights : pair of lists, or fitted estimator, optional
+        ``(coefs, intercepts)`` to start from, in the shapes of ``coefs_`` and ``intercepts_``.
+    l1, l2 : float ≥ 0, default 0.0
+        λ of λ‖W‖₁ and ½λ‖W‖², in the mean loss.
+    weight_decay : float ≥ 0, optional
+        β of W ← (1 − β) W at each step; with the optimiser "adamw" times the learning rate.
+    max_norm : float > 0, optional
+        The largest norm of the weights into a unit.
+    clip_norm : float > 0, optional
+        The largest norm of the whole gradient.
+    optimizer : str, dict or Optimiser, optional
+        Instead of ``solver``: "sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", with parameters of their own:
+        ``{"name": "momentum", "momentum": 0.5}``. The learning rate is ``learning_rate_init``.
+    schedule : str, dict or Schedule, optional
+        Of the learning rate over ``max_iter`` epochs: "step", "exponential", "linear", "cosine", "one_cycle",
+        "reduce_on_plateau" and so on. Training then ends after ``max_iter`` epochs, ``tol`` does not count.
+    standardize : bool, default False
+        Scale each feature to mean 0 and variance 1 (and the target of a regressor, but for counts). Costs a copy of X.
+    callbacks : sequence of glassnet.training.Callback, default ()
+    device : str, default "cpu"
+        "cpu", "cuda" and so on; "auto" takes an accelerator if there is one.
+    engine : {"auto", "native", "reference"}, default "auto"
+    precision : {"auto", "exact", "fast"}, default "auto"
+        "fast": products in bfloat16 where the processor has it, for float32 data.
+    threads : int, optional
+        At most; by default one a core, or what OMP_NUM_THREADS says."""
+
+ATTRIBUTES = """coefs_ : list of ndarray (n_in, n_out)
+        W of each layer, transposed.
+    intercepts_ : list of ndarray (n_out,)
+    loss_ : float
+        Of the last epoch, penalties included.
+    best_loss_ : float or None
+        The least; None with early stopping.
+    loss_curve_ : list of float
+        The loss of each epoch.
+    validation_scores_ : list of float or None
+        Accuracy or R² on the held-out rows after each epoch.
+    best_validation_score_ : float or None
+    n_iter_ : int
+        Epochs of the last call.
+    t_ : int
+        Training samples seen.
+    n_layers_, n_outputs_ : int
+    out_activation_ : str
+    n_features_in_ : int
+    feature_names_in_ : ndarray
+        If X has names that are strings.
+    history_ : History or None
+        All figures of the last call, the engine that trained, and why it ended; None after "lbfgs".
+    scaler_ : StandardScaler
+        With ``standardize``."""
+
+
+def documented(cls: type) -> type:
+    """Class decorator: put the shared parameters and attributes into the docstring."""
+    cls.__doc__ = (cls.__doc__ or "").replace("{parameters}", PARAMETERS).replace("{attributes}", ATTRIBUTES)
+    return cls
+
+
+class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """A multilayer perceptron with scikit-learn's interface. Write ``_loss``, ``_targets`` and ``_out_activation``.
+
+    Shapes: X (n_samples, n_features)    y (n_samples,) or (n_samples, n_outputs)
+    """
+
+    _parameter_constraints: dict[str, Any] = {  # noqa: RUF012 - this is scikit-learn's name and form for it
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean", str],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "standardize": ["boolean"],
+    }
+
+    n_iter_: int
+    t_: int
+    loss_: float
+    loss_curve_: list[float]
+    best_loss_: Any
+    validation_scores_: Any
+    best_validation_score_: Any
+    coefs_: list[np.ndarray]
+    intercepts_: list[np.ndarray]
+    _memory: Memory
+
+    def _take(self, given: dict[str, Any]) -> None:
+        """Store the arguments of ``__init__``: all locals but those that are not parameters."""
+        for name, value in given.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
+
+    # What a subclass says
+
+    @abstractmethod
+    def _make_loss(self) -> Loss:
+        """The loss, for the targets that ``fit`` has seen."""
+
+    @abstractmethod
+    def _out_activation(self) -> str:
+        """scikit-learn's name for the output's function."""
+
+    @abstractmethod
+    def _validated(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        """X and y, checked by scikit-learn's rules; y still in the user's form."""
+
+    @abstractmethod
+    def _targets(self, y: Any, dtype: Any, *, fresh: bool = False) -> np.ndarray:
+        """y as the loss takes it: class indices (N,), or values (N, n_outputs); ``fresh``: the first of a fit."""
+
+    @abstractmethod
+    def _n_outputs(self, y: Any) -> int:
+        """How many outputs y asks for."""
+
+    def _constant(self, y: np.ndarray, weight: np.ndarray | None) -> float:
+        """What scikit-learn's loss has that ours leaves out: a constant of the targets."""
+        return 0.0
+
+    def _sample_weight(self, y: Any, sample_weight: Any) -> Any:
+        """Sample weights with class weights, where there are any."""
+        return sample_weight
+
+    def _strata(self, targets: np.ndarray) -> np.ndarray | None:
+        """By what held-out rows are stratified."""
+        return None
+
+    # Training
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, *, incremental: bool, X_val: Any = None, y_val: Any = None
+    ) -> Self:
+        first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+        hidden = self._hidden_sizes()
+        X, y = self._validated(X, y, incremental=incremental, reset=first)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
+        weight = self._sample_weight(y, sample_weight)
+        X = self._scaled(X, fit=first)
+        targets = self._targets(y, X.dtype, fresh=first)
+        self.n_outputs_ = self._n_outputs(y)
+        sizes = [X.shape[1], *hidden, self.n_outputs_]
+        random = check_random_state(self.random_state)
+        if first:
+            self._initialise(sizes, X.dtype, random)
+        elif [*(len(coef) for coef in self.coefs_), self.n_outputs_] != sizes:
+            have = [*(len(coef) for coef in self.coefs_), len(self.intercepts_[-1])]
+            text = say("the sizes of the layers have changed from {have} to {come}: fit anew", have=have, come=sizes)
+            raise ShapeError(text)
+        if (X_val is None) != (y_val is None):
+            raise InputError(say("give X_val and y_val together"))
+        examples = Examples(as_csr(X) if is_sparse(X) else X, targets, weight)
+        network = self._network(training=True)
+        if self.optimizer is None and self.solver == "lbfgs":
+            self._fit_lbfgs(network, examples)
+        else:
+            self._fit_stochastic(network, examples, y, (X_val, y_val), random, incremental=incremental)
+        self.coefs_ = [layer.params["W"].T for layer in network.layers if layer.params]
+        self.intercepts_ = [layer.params["b"] for layer in network.layers if layer.params]
+        return self
+
+    def _hidden_sizes(self) -> list[int]:
+        given = self.hidden_layer_sizes
+        sizes = list(given) if hasattr(given, "__iter__") else [given]
+        if any(size <= 0 for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        return [int(size) for size in sizes]
+
+    def _initialise(self, sizes: list[int], dtype: Any, random: np.random.RandomState) -> None:
+        self._memory = Memory()
+        self.n_layers_ = len(sizes)
+        self.out_activation_ = self._out_activation()
+        fresh_figures(self)
+        if self.initial_weights is not None:
+            coefs, intercepts = self._given_weights(sizes)
+        elif isinstance(self.init, str) and self.init == "auto":
+            coefs, intercepts = self._glorot(sizes, random)
+        else:
+            seed = int(random.randint(np.iinfo(np.int32).max))
+            network = Network.dense(sizes, self._activations(len(sizes) - 1), init=self.init, seed=seed)
+            coefs = [layer.params["W"].T for layer in network.layers]
+            intercepts = [layer.params["b"] for layer in network.layers]
+        self.coefs_ = [np.array(coef.T, dtype=dtype, order="C").T for coef in coefs]
+        self.intercepts_ = [np.array(intercept, dtype=dtype) for intercept in intercepts]
+        if self.input_dropout or np.any(self.dropout):
+            self._memory.seed = int(random.randint(np.iinfo(np.int32).max))
+
+    def _activations(self, depth: int) -> list[Any]:
+        return one_each(self.activation, depth - 1, "activation")
+
+    def _glorot(self, sizes: list[int], random: np.random.RandomState) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Weights and biases uniform on [−r, r], r² = 6 / (n_in + n_out), or 2 for logistic units (Glorot 2010)."""
+        coefs, intercepts = [], []
+        sigmas = [*self._activations(len(sizes) - 1), self.activation]
+        for (n_in, n_out), sigma in zip(pairwise(sizes), sigmas, strict=True):
+            logistic = not isinstance(sigma, list) and isinstance(activation(sigma), Logistic)
+            bound = math.sqrt((2.0 if logistic else 6.0) / (n_in + n_out))
+            coefs.append(random.uniform(-bound, bound, (n_in, n_out)))
+            intercepts.append(random.uniform(-bound, bound, n_out))
+        return coefs, intercepts
+
+    def _given_weights(self, sizes: list[int]) -> tuple[Sequence[np.ndarray], Sequence[np.ndarray]]:
+        given = self.initial_weights
+        if hasattr(given, "coefs_"):
+            given = (given.coefs_, given.intercepts_)
+        try:
+            coefs, intercepts = ([np.asarray(array) for array in arrays] for arrays in given)
+        except (TypeError, ValueError):
+            raise ConfigError(
+                say("initial_weights must be a pair of lists (coefs, intercepts), or a fitted estimator")
+            ) from None
+        shapes = [(coef.shape, intercept.shape) for coef, intercept in zip(coefs, intercepts, strict=False)]
+        wanted = [((n_in, n_out), (n_out,)) for n_in, n_out in pairwise(sizes)]
+        if shapes != wanted or len(coefs) != len(intercepts):
+            text = say("initial_weights must have the shapes {wanted}, not {come}", wanted=wanted, come=shapes)
+            raise ShapeError(text)
+        return coefs, intercepts
+
+    def _network(self, *, training: bool = False) -> Network:
+        """The network of ``coefs_`` and ``intercepts_``, sharing their memory; with dropout only for training."""
+        return Network.of_parameters(
+            [coef.T for coef in self.coefs_],
+            list(self.intercepts_),
+            self._activations(len(self.coefs_)),
+            dropout=self.dropout if np.isscalar(self.dropout) else tuple(self.dropout),
+            input_dropout=self.input_dropout,
+            seed=self._memory.seed,
+        ) if training else Network.of_parameters(
+            [coef.T for coef in self.coefs_], list(self.intercepts_), self._activations(len(self.coefs_))
+        )
+
+    def _uses_sgd(self) -> bool:
+        return bool(self.optimizer is None and self.solver == "sgd")
+
+    def _optimiser(self) -> Any:
+        if self.optimizer is not None:
+            return self.optimizer
+        if self.solver == "adam":
+            return Adam(self.beta_1, self.beta_2, self.epsilon, epsilon_hat=True)
+        if self.momentum == 0:
+            return SGD()
+        return (Nesterov if self.nesterovs_momentum else Momentum)(self.momentum)
+
+    def _config(self, rows: int) -> TrainingConfig:
+        if self.batch_size == "auto":
+            batch_size = min(200, rows)
+        else:
+            if self.batch_size > rows:
+                warnings.warn(
+                    "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=5
+                )
+            batch_size = min(int(self.batch_size), rows)
+        return TrainingConfig.make(
+            loss=self._make_loss(),
+            optimiser=self._optimiser(),
+            lr=float(self.learning_rate_init),
+            schedule="constant" if self.schedule is None else self.schedule,
+            batch_size=batch_size,
+            epochs=int(self.max_iter),
+            shuffle=bool(self.shuffle),
+            l1=self.l1,
+            l2=self.l2,
+            alpha=float(self.alpha),
+            weight_decay=self.weight_decay,
+            max_norm=self.max_norm,
+            clip_norm=self.clip_norm,
+            device=self.device,
+            engine=self.engine,
+            precision=self.precision,
+            threads=self.threads,
+        )
+
+    def _fit_stochastic(
+        self,
+        network: Network,
+        examples: Examples,
+        y: Any,
+        held_out: tuple[Any, Any],
+        random: np.random.RandomState,
+        *,
+        incremental: bool,
+    ) -> None:
+        early = self.early_stopping is not False
+        memory = self._memory
+        rows = validation = None
+        if held_out[0] is not None:
+            validation = self._validation(*held_out)
+        elif early:
+            rows, held = self._split(examples, random)
+            validation = examples.take(held)
+        if early and validation is not None and len(validation) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        if early and self.best_validation_score_ is None:  # early stopping was switched on since the last call
+            self.best_validation_score_ = -math.inf
+        if not early and self.best_loss_ is None:
+            self.best_loss_ = math.inf
+        n = len(examples) if rows is None else len(rows)
+        progress = Progress(
+            self, rows=n, constant=self._constant(examples.y, examples.weight), incremental=incremental
+        )
+        trainer = EstimatorTrainer(
+            network,
+            self._config(n),
+            [*self.callbacks, progress],
+            first_epoch=memory.epochs,
+            memory=memory.optimiser,
+        )
+        trainer.random = random
+        if incremental:
+            trainer.base_lr = memory.lr or trainer.base_lr
+            trainer.schedule_state = memory.schedule or trainer.schedule_state
+        else:
+            memory.waited, self.n_iter_ = 0, 0
+            memory.va, memory.tr = [], []
+        if incremental:
+            self.n_iter_ = 0
+            trainer.step = memory.epochs * -(-n // trainer.config.batch_size)  # type: ignore[operator]
+        try:
+            self.history_ = trainer.fit(examples, validation, rows=rows)
+        except NotFiniteError as error:
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+                f"preprocessed. ({error})"
+            ) from error
+        memory.optimiser = {"name": trainer.optimiser.name, **trainer.updater.state()}
+        memory.lr, memory.schedule = trainer.base_lr, trainer.schedule_state
+        if memory.best and (progress.stopped or not incremental):
+            network.set_parameters(memory.best)
+        if self.history_.stop_code == "interrupted":
+            warnings.warn("Training interrupted by user.", stacklevel=4)
+        elif self.history_.stop_code == "epochs" and self.schedule is None and progress.criterion is None:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
+                "converged yet.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _split(self, examples: Examples, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        kept, held = train_test_split(
+            np.arange(len(examples)),
+            random_state=random,
+            test_size=self.validation_fraction,
+            stratify=self._strata(examples.y),
+        )
+        return kept, held
+
+    def _validation(self, X: Any, y: Any) -> Examples:
+        """The caller's own held-out rows."""
+        X, y = self._checked_like_training(X, y)
+        X = self._scaled(X)
+        return Examples(as_csr(X) if is_sparse(X) else X, self._targets(y, X.dtype))
+
+    @abstractmethod
+    def _checked_like_training(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Held-out X and y, checked against what was fitted."""
+
+    def _fit_lbfgs(self, network: Network, examples: Examples) -> None:
+        without = {
+            "dropout": np.any(self.dropout),
+            "input_dropout": self.input_dropout,
+            "l1": self.l1,
+            "weight_decay": self.weight_decay,
+            "max_norm": self.max_norm,
+            "clip_norm": self.clip_norm,
+            "schedule": self.schedule is not None,
+        }
+        given = [name for name, value in without.items() if value]
+        if given:
+            raise ConfigError(say("the solver 'lbfgs' does without {names}; take 'adam' or 'sgd'", names=given))
+        loss = self._make_loss()
+        rules = Regularisation(l2=self.l2, alpha=float(self.alpha))
+        found = fit_lbfgs(
+            network,
+            loss,
+            rules,
+            Preparation(network, loss)(examples),
+            max_iter=self.max_iter,
+            max_fun=self.max_fun,
+            tol=self.tol,
+            report=_print_loss if self.verbose else None,
+        )
+        if not all(np.isfinite(theta).all() for _, theta in network.parameters()):
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+                "preprocessed."
+            )
+        self.loss_ = found.loss + self._constant(examples.y, examples.weight)
+        self.n_iter_ = found.n_iter
+        self.history_: History | None = None
+        if not found.converged:
+            warnings.warn(
+                f"lbfgs failed to converge after {found.n_iter} iteration(s): {found.reason}\n\n"
+                "You might also want to scale the data, or raise max_iter or max_fun.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _check_solver(self) -> bool:
+        if self.optimizer is None and self.solver == "lbfgs":
+            raise AttributeError(
+                "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic."
+            )
+        return True
+
+    # Features
+
+    def _scaled(self, X: Any, *, fit: bool = False) -> Any:
+        """X with each feature standardised, where that is asked for."""
+        if not self.standardize:
+            return X
+        if fit:
+            self.scaler_ = StandardScaler(with_mean=not is_sparse(X)).fit(X)
+        return self.scaler_.transform(X)
+
+    def _features(self, X: Any) -> Any:
+        """Rows to predict, as the network takes them."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        X = self._scaled(X)
+        return as_csr(X) if is_sparse(X) else X
+
+    def _forward(self, network: Network, X: Any) -> np.ndarray:
+        """a^L (N, n_outputs), block of rows by block, in the parameters' precision."""
+        run: Callable[[Any], Any]
+        if X.shape[0] >= _NATIVE_ROWS and native.cannot_carry(network) is None:
+            run = native.Forward(network, sparse=is_sparse(X), threads=self.threads)
+        else:
+            run = lambda rows: network.forward(as_dense(rows))  # noqa: E731
+        return np.concatenate([run(X[start : start + _ROWS]) for start in range(0, max(X.shape[0], 1), _ROWS)])
+
+    def _outputs(self, X: Any, samples: int = 0) -> tuple[np.ndarray, np.ndarray | None]:
+        """Probabilities or means (N, n_outputs), and their spread over ``samples`` dropout masks."""
+        X, loss = self._features(X), self._make_loss()
+        if not samples:
+            with np.errstate(over="ignore", invalid="ignore"):
+                return np.asarray(loss.link(self._forward(self._network(), X))), None
+        network = self._network(training=True)
+        if samples < 0 or not any(layer.kind == "dropout" for layer in network.layers):
+            raise ConfigError(say("samples must be 0 or more, and needs a network with dropout"))
+        means, spreads = [], []
+        for start in range(0, X.shape[0], _ROWS):
+            drawn = network.sample(as_dense(X[start : start + _ROWS]), samples, first=start)
+            values = np.stack([np.asarray(loss.link(a)) for a in drawn])
+            means.append(values.mean(axis=0))
+            spreads.append(values.std(axis=0))
+        return np.concatenate(means), np.concatenate(spreads)
+
+    # A look inside
+
+    def transform(self, X: Any, layer: int | None = None) -> np.ndarray:
+        """Activations of a hidden layer.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix (n_samples, n_features)
+        layer : int, optional
+            From 1; by default the last hidden layer.
+
+        Returns
+        -------
+        ndarray (n_samples, n_units)
+        """
+        check_is_fitted(self)
+        last = len(self.coefs_) - 1
+        layer = last if layer is None else layer
+        if not 1 <= layer <= last:
+            raise InputError(say("there are hidden layers 1 to {last}, but no layer {layer}", last=last, layer=layer))
+        return self._forward(Network(self._network().layers[:layer]), self._features(X))
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.coefs_[-1])
+
+    def trace(self, X: Any, y: Any, sample_weight: Any = None) -> Trace:
+        """Every z, a, δ and gradient of these samples, without dropout, as BP.1 to BP.4 give them.
+
+        Parameters
+        ----------
+        X, y : as in ``fit``
+        sample_weight : array-like (n_samples,), optional
+
+        Returns
+        -------
+        glassnet.inspection.Trace
+        """
+        check_is_fitted(self)
+        X, y = self._checked_like_training(X, y)
+        X = self._scaled(X)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
+        return trace(self._network(), self._make_loss(), as_dense(X), self._targets(y, X.dtype), weight=sample_weight)
+
+    # Elsewhere
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the estimator into a folder: parameters, fitted attributes and the optimiser's state, without pickle.
+
+        Raises
+        ------
+        ConfigError
+            If a parameter is an object of your own: a file cannot hold code.
+        ModelFileError
+            If the files cannot be written.
+        """
+        from glassnet.estimators.convert import save
+
+        check_is_fitted(self)
+        return save(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The estimator that :meth:`save` wrote; ModelFileError if it is missing, damaged or another class's."""
+        from glassnet.estimators.convert import load
+
+        return cast(Self, load(cls, folder))
+
+    def to_sklearn(self) -> Any:
+        """scikit-learn's estimator of the same class, fitted: same parameters, attributes and predictions.
+
+        Raises
+        ------
+        ConfigError
+            If the network has what scikit-learn's cannot have (another activation, say).
+        """
+        from glassnet.estimators.convert import to_sklearn
+
+        check_is_fitted(self)
+        return to_sklearn(self)
+
+    def to_torch(self) -> Any:
+        """A ``torch.nn.Sequential`` with the outputs of ``predict_proba``, or of ``predict`` for a regressor.
+
+        The outputs have the shape (n_samples, n_outputs); a binary classifier's is the probability of ``classes_[1]``.
+        """
+        from glassnet.estimators.convert import to_torch
+
+        check_is_fitted(self)
+        return to_torch(self)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "coefs_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _print_loss(iteration: int, loss: float) -> None:
+    print(f"Iteration {iteration}, loss = {loss:.8f}")
+
+
+def is_multilabel(y: Any) -> bool:
+    """Whether y holds several labels a row."""
+    return getattr(y, "ndim", 1) == 2 and y.shape[1] > 1
+
+
+__all__ = ["ATTRIBUTES", "PARAMETERS", "BaseMLP", "documented", "is_classifier", "is_multilabel"]

@@ -1,0 +1,181 @@
+"""When an estimator stops: scikit-learn's rule, or a criterion of early stopping."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import shuffle
+
+from glassnet.network import parameter_values
+from glassnet.training import Callback, Trainer
+from glassnet.training.early_stopping import criterion
+
+if TYPE_CHECKING:
+    from glassnet.estimators.base import BaseMLP
+
+LEAST_RATE = 1e-6
+"""The "adaptive" learning rate stops here."""
+
+
+@dataclass
+class Memory:
+    """What goes on from one call of ``fit`` or ``partial_fit`` to the next, besides the fitted attributes.
+
+    Attributes
+    ----------
+    epochs : int
+        Trained in all; dropout's masks go on from there.
+    seed : int
+        Of dropout's masks.
+    optimiser : dict or None
+        The state of its updater.
+    lr : float or None
+        The learning rate that ``partial_fit`` goes on with.
+    schedule : dict or None
+        What its schedule remembers, likewise.
+    waited : int
+        Epochs in a row without improvement.
+    va, tr : list of float
+        Validation and training errors, for a criterion.
+    best : dict
+        The parameters of the best epoch, where early stopping keeps them.
+    """
+
+    epochs: int = 0
+    seed: int = 0
+    optimiser: dict[str, Any] | None = None
+    lr: float | None = None
+    schedule: dict[str, Any] | None = None
+    waited: int = 0
+    va: list[float] = field(default_factory=list)
+    tr: list[float] = field(default_factory=list)
+    best: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class EstimatorTrainer(Trainer):
+    """A trainer whose orders come from the estimator's ``random_state``, as scikit-learn draws them."""
+
+    random: np.random.RandomState
+    _index: np.ndarray | None = None
+
+    def order(self, n: int) -> np.ndarray:
+        """Each epoch shuffles the order of the one before."""
+        if self._index is None:
+            self._index = np.arange(n)
+        if self.config.shuffle:
+            self._index = shuffle(self._index, random_state=self.random)
+        return self._index
+
+
+class Progress(Callback):
+    """Keeps the estimator's figures after each epoch, says when to stop, and keeps the best parameters.
+
+    Without a schedule or criterion this is scikit-learn's rule: stop after more than ``n_iter_no_change`` epochs in a
+    row in which the loss (or, with early stopping, the validation score) has not improved by ``tol``.
+
+    Parameters
+    ----------
+    estimator : BaseMLP
+    rows : int
+        Trained on in an epoch.
+    constant : float
+        What the loss leaves out and scikit-learn's does not.
+    incremental : bool
+        Whether to stop after one epoch, for ``partial_fit``.
+    """
+
+    def __init__(self, estimator: BaseMLP, *, rows: int, constant: float, incremental: bool) -> None:
+        self.estimator = estimator
+        self.rows = rows
+        self.constant = constant
+        self.incremental = incremental
+        given = estimator.early_stopping
+        self.scores = given is True or isinstance(given, np.bool_) and bool(given)
+        self.criterion = None if isinstance(given, (bool, np.bool_)) else criterion(given)
+        self.stopped = False
+
+    def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:
+        """The figures under scikit-learn's names, and whether to go on."""
+        estimator, memory = self.estimator, self.estimator._memory
+        estimator.n_iter_ += 1
+        estimator.t_ += self.rows
+        memory.epochs += 1
+        loss = record["loss"] + record.get("penalty", 0.0) + self.constant
+        estimator.loss_ = loss
+        estimator.loss_curve_.append(loss)
+        if estimator.verbose:
+            print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
+        score = record.get("val_accuracy", record.get("val_r2"))
+        if score is not None:
+            if estimator.validation_scores_ is None:
+                estimator.validation_scores_ = []
+            estimator.validation_scores_.append(score)
+            if estimator.verbose:
+                print(f"Validation score: {score:f}")
+        if self.criterion is not None:
+            self._ask_criterion(trainer, record, score)
+        elif estimator.schedule is None:
+            self._count(trainer, loss, score)
+        if self.incremental and not self.stopped:
+            trainer.stop("partial_fit", "one epoch")
+
+    def _ask_criterion(self, trainer: Trainer, record: dict[str, Any], score: float | None) -> None:
+        estimator, memory = self.estimator, self.estimator._memory
+        assert self.criterion is not None
+        if not memory.va or record["val_loss"] < min(memory.va):
+            memory.best = parameter_values(trainer.network)
+            estimator.best_validation_score_ = score
+        memory.va.append(record["val_loss"])
+        memory.tr.append(record["loss"])
+        reason = self.criterion(memory.va, memory.tr)
+        if reason:
+            self._stop(trainer, reason)
+
+    def _count(self, trainer: Trainer, loss: float, score: float | None) -> None:
+        estimator, memory = self.estimator, self.estimator._memory
+        if self.scores:
+            assert score is not None
+            improved = not score < estimator.best_validation_score_ + estimator.tol
+            if score > estimator.best_validation_score_:
+                estimator.best_validation_score_ = score
+                memory.best = parameter_values(trainer.network)
+        else:
+            improved = not loss > estimator.best_loss_ - estimator.tol
+            estimator.best_loss_ = min(estimator.best_loss_, loss)
+        memory.waited = 0 if improved else memory.waited + 1
+        if estimator.learning_rate == "invscaling" and estimator._uses_sgd():
+            trainer.base_lr = estimator.learning_rate_init / (estimator.t_ + 1) ** estimator.power_t
+        if memory.waited <= estimator.n_iter_no_change:
+            return
+        what = "Validation score" if self.scores else "Training loss"
+        text = (
+            f"{what} did not improve more than tol={estimator.tol:f} for "
+            f"{estimator.n_iter_no_change} consecutive epochs."
+        )
+        if estimator.learning_rate == "adaptive" and estimator._uses_sgd() and trainer.base_lr > LEAST_RATE:
+            trainer.base_lr /= 5.0
+            memory.waited = 0
+            if estimator.verbose:
+                print(f"{text} Setting learning rate to {trainer.base_lr:f}")
+            return
+        self._stop(trainer, text)
+
+    def _stop(self, trainer: Trainer, reason: str) -> None:
+        self.stopped = True
+        trainer.stop("converged" if self.criterion is None else "early_stopping", reason)
+        if self.estimator.verbose:
+            print(f"{reason} Stopping.")
+
+
+def fresh_figures(estimator: BaseMLP) -> None:
+    """The fitted attributes as they are before the first epoch."""
+    early = estimator.early_stopping is not False
+    estimator.n_iter_ = 0
+    estimator.t_ = 0
+    estimator.loss_curve_ = []
+    estimator.best_loss_ = None if early else math.inf
+    estimator.validation_scores_ = [] if early else None
+    estimator.best_validation_score_ = -math.inf if early else None
