@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from glassnet.arrays import Array, WrittenFor, call_with, erf, namespace
+from glassnet.arrays import Array, WrittenFor, at_least, call_with, erf, namespace
 from glassnet.errors import ConfigError, ShapeError
 from glassnet.messages import say
 from glassnet.registry import Registry
@@ -119,7 +119,7 @@ class ReLU(Elementwise):
     kinks = (0.0,)
 
     def __call__(self, z: Array) -> Array:
-        return namespace(z).clip(z, min=0.0)
+        return at_least(z, 0.0)
 
     def derivative(self, z: Array) -> Array:
         """1 where z > 0, else 0."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.arrays import Array, like, namespace, to_numpy, to_torch
+from glassnet.arrays import Array, dtype_name, like, namespace, to_numpy, to_torch
 from glassnet.errors import ConfigError, InputError, ShapeError
 from glassnet.layers import KINDS, Dense, Dropout, Layer
 from glassnet.losses import Loss
@@ -173,7 +173,7 @@ class Network:
     @property
     def dtype(self) -> str:
         """Of the parameters: "float32" or "float64"."""
-        return str(next(self.parameters())[1].dtype).removeprefix("torch.")
+        return dtype_name(next(self.parameters())[1].dtype)
 
     @property
     def n_parameters(self) -> int:

@@ -410,7 +410,9 @@ class NativeEngine(Engine):
             arrays = {}
             for name, theta in layer.params.items():
                 own = self.updater.slots.setdefault(f"{layer.number}.{name}", {})
-                arrays[name] = own.setdefault(slot, np.zeros_like(theta))
+                if slot not in own:
+                    own[slot] = np.zeros_like(theta)
+                arrays[name] = own[slot]
             slots.append(arrays)
         return slots
 

@@ -225,6 +225,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         With ``samples`` > 0, those of the mean over so many random dropout masks (Gal and Ghahramani 2016).
         """
         p, _ = self._outputs(X, samples)
+        if self._label_binarizer.y_type_ == "multiclass":
+            return np.asarray(self.classes_[p.argmax(axis=1)])
         return np.asarray(self._label_binarizer.inverse_transform(p.ravel() if self.n_outputs_ == 1 else p))
 
     def predict_proba(self, X: Any, *, samples: int = 0, return_std: bool = False) -> Any:

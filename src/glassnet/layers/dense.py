@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from glassnet.activations import ACTIVATIONS, Activation, activation
-from glassnet.arrays import Array
+from glassnet.arrays import Array, dtype_name
 from glassnet.equations import bias_gradient, error, net_input, propagate, weight_gradient
 from glassnet.errors import ConfigError, ShapeError
 from glassnet.initialisers import Initialiser, Orthogonal, VarianceScaling, initialiser
@@ -46,7 +46,7 @@ class Dense(Layer):
                 b=None if b is None else tuple(b.shape),
             )
             raise ShapeError(text)
-        dtypes = {str(theta.dtype).removeprefix("torch.") for theta in self.params.values()}
+        dtypes = {dtype_name(theta.dtype) for theta in self.params.values()}
         if len(dtypes) > 1 or not dtypes <= {"float32", "float64"}:
             text = say("W and b must both be float32 or both float64, not {dtypes}", dtypes=", ".join(sorted(dtypes)))
             raise ConfigError(text)
