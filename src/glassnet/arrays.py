@@ -37,7 +37,8 @@ def dtype_name(dtype: Any) -> str:
 
 
 def at_least(array: Array, floor: float) -> Array:
-    """The larger of each element and ``floor``; NaN stays. (The array API's ``clip`` takes 50 µs to begin.)"""
+    """The larger of each element and ``floor``; NaN stays."""
+    # the array API's clip takes 50 µs to begin
     return np.maximum(array, floor) if isinstance(array, np.ndarray) else array.clamp(min=floor)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, is_classifier
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
@@ -24,7 +24,8 @@ from glassnet.activations import Logistic, activation
 from glassnet.arrays import as_csr, as_dense, is_sparse
 from glassnet.config import TrainingConfig
 from glassnet.data.examples import Examples
-from glassnet.engine import native
+from glassnet.engine import limited_threads, native
+from glassnet.engine.devices import CPU
 from glassnet.errors import ConfigError, InputError, NotFiniteError, ShapeError
 from glassnet.estimators.lbfgs import fit_lbfgs
 from glassnet.estimators.progress import EstimatorTrainer, Memory, Progress, fresh_figures
@@ -35,6 +36,7 @@ from glassnet.network import Network, one_each
 from glassnet.optimisers import SGD, Adam, Momentum, Nesterov
 from glassnet.regularisers import Regularisation
 from glassnet.training import History
+from glassnet.training.early_stopping import Criterion
 from glassnet.training.preparation import Preparation
 
 _ROWS = 4096  # predicted at a time
@@ -68,7 +70,7 @@ PARAMETERS = """hidden_layer_sizes : int or sequence of int, default (100,)
         ``fit`` goes on from the last call's parameters, and from what the optimiser remembers.
     momentum : float in [0, 1], default 0.9
     nesterovs_momentum : bool, default True
-    early_stopping : bool or str, default False
+    early_stopping : bool, str, dict or Criterion, default False
         True: stop when the score on held-out rows has not improved by ``tol`` for ``n_iter_no_change`` epochs. "GL5",
         "PQ0.5", "UP3", "patience10": stop by this criterion of Prechelt 1998 on the held-out loss. Both end with the
         parameters of the best epoch.
@@ -83,8 +85,8 @@ PARAMETERS = """hidden_layer_sizes : int or sequence of int, default (100,)
         Probability of dropping a hidden unit, for all layers or one by one.
     input_dropout : float in [0, 1), default 0.0
     init : str, dict, Initialiser; or a list of them, default "auto"
-        Initial weights. "auto": those of scikit-learn, Glorot's rule for weights and biases. Others (biases are then 0):
-        "glorot_uniform", "he_normal", "orthogonal" and so on; see ``glassnet.initialisers``.
+        Initial weights. "auto": those of scikit-learn, Glorot's rule for weights and biases. By name or with parameters:
+        "xavier", "he", "lecun", "orthogonal", "normal" and so on (see ``glassnet.initialisers``); biases are then 0.
     initial_weights : pair of lists, or fitted estimator, optional
         ``(coefs, intercepts)`` to start from, in the shapes of ``coefs_`` and ``intercepts_``.
     l1, l2 : float ≥ 0, default 0.0
@@ -167,7 +169,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         "warm_start": ["boolean"],
         "momentum": [Interval(Real, 0, 1, closed="both")],
         "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean", str],
+        "early_stopping": ["boolean", str, dict, Criterion],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="left")],
@@ -186,6 +188,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     best_validation_score_: Any
     coefs_: list[np.ndarray]
     intercepts_: list[np.ndarray]
+    history_: History | None
     _memory: Memory
 
     def _take(self, given: dict[str, Any]) -> None:
@@ -216,8 +219,8 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _n_outputs(self, y: Any) -> int:
         """How many outputs y asks for."""
 
-    def _constant(self, y: np.ndarray, weight: np.ndarray | None) -> float:
-        """What scikit-learn's loss has that ours leaves out: a constant of the targets."""
+    def _constant(self, examples: Examples, rows: np.ndarray | None = None) -> float:
+        """What scikit-learn's loss of these rows has that ours leaves out: a constant of the targets."""
         return 0.0
 
     def _sample_weight(self, y: Any, sample_weight: Any) -> Any:
@@ -321,16 +324,16 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _network(self, *, training: bool = False) -> Network:
         """The network of ``coefs_`` and ``intercepts_``, sharing their memory; with dropout only for training."""
-        return Network.of_parameters(
-            [coef.T for coef in self.coefs_],
-            list(self.intercepts_),
-            self._activations(len(self.coefs_)),
-            dropout=self.dropout if np.isscalar(self.dropout) else tuple(self.dropout),
-            input_dropout=self.input_dropout,
-            seed=self._memory.seed,
-        ) if training else Network.of_parameters(
-            [coef.T for coef in self.coefs_], list(self.intercepts_), self._activations(len(self.coefs_))
-        )
+        options: dict[str, Any] = {}
+        if training:
+            dropout = self.dropout if np.ndim(self.dropout) == 0 else tuple(self.dropout)
+            options = {"dropout": dropout, "input_dropout": self.input_dropout, "seed": self._memory.seed}
+        weights = [coef.T for coef in self.coefs_]
+        return Network.of_parameters(weights, self.intercepts_, self._activations(len(weights)), **options)
+
+    @property
+    def _stops_early(self) -> bool:
+        return not isinstance(self.early_stopping, (bool, np.bool_)) or bool(self.early_stopping)
 
     def _uses_sgd(self) -> bool:
         return bool(self.optimizer is None and self.solver == "sgd")
@@ -383,7 +386,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         *,
         incremental: bool,
     ) -> None:
-        early = self.early_stopping is not False
+        early = self._stops_early
         memory = self._memory
         rows = validation = None
         if held_out[0] is not None:
@@ -400,9 +403,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if not early and self.best_loss_ is None:
             self.best_loss_ = math.inf
         n = len(examples) if rows is None else len(rows)
-        progress = Progress(
-            self, rows=n, constant=self._constant(examples.y, examples.weight), incremental=incremental
-        )
+        progress = Progress(self, rows=n, constant=self._constant(examples, rows), incremental=incremental)
         trainer = EstimatorTrainer(
             network,
             self._config(n),
@@ -475,24 +476,25 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             raise ConfigError(say("the solver 'lbfgs' does without {names}; take 'adam' or 'sgd'", names=given))
         loss = self._make_loss()
         rules = Regularisation(l2=self.l2, alpha=float(self.alpha))
-        found = fit_lbfgs(
-            network,
-            loss,
-            rules,
-            Preparation(network, loss)(examples),
-            max_iter=self.max_iter,
-            max_fun=self.max_fun,
-            tol=self.tol,
-            report=_print_loss if self.verbose else None,
-        )
+        with limited_threads(CPU, self.threads):
+            found = fit_lbfgs(
+                network,
+                loss,
+                rules,
+                Preparation(network, loss)(examples),
+                max_iter=self.max_iter,
+                max_fun=self.max_fun,
+                tol=self.tol,
+                report=_print_loss if self.verbose else None,
+            )
         if not all(np.isfinite(theta).all() for _, theta in network.parameters()):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
                 "preprocessed."
             )
-        self.loss_ = found.loss + self._constant(examples.y, examples.weight)
+        self.loss_ = found.loss + self._constant(examples)
         self.n_iter_ = found.n_iter
-        self.history_: History | None = None
+        self.history_ = None
         if not found.converged:
             warnings.warn(
                 f"lbfgs failed to converge after {found.n_iter} iteration(s): {found.reason}\n\n"
@@ -503,9 +505,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _check_solver(self) -> bool:
         if self.optimizer is None and self.solver == "lbfgs":
-            raise AttributeError(
-                "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic."
-            )
+            raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
         return True
 
     # Features
@@ -655,11 +655,3 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
 def _print_loss(iteration: int, loss: float) -> None:
     print(f"Iteration {iteration}, loss = {loss:.8f}")
-
-
-def is_multilabel(y: Any) -> bool:
-    """Whether y holds several labels a row."""
-    return getattr(y, "ndim", 1) == 2 and y.shape[1] > 1
-
-
-__all__ = ["ATTRIBUTES", "PARAMETERS", "BaseMLP", "documented", "is_classifier", "is_multilabel"]

@@ -11,7 +11,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from glassnet.errors import DataError
 from glassnet.estimators.base import BaseMLP, documented
@@ -140,9 +140,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _checked_like_training(self, X: Any, y: Any) -> tuple[Any, Any]:
         dtype = self.coefs_[0].dtype
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=dtype, reset=False
-        )
+        X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=dtype, reset=False)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         unknown = np.setdiff1d(unique_labels(y), self.classes_)
@@ -153,7 +151,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _targets(self, y: Any, dtype: Any, *, fresh: bool = False) -> np.ndarray:
         if self._label_binarizer.y_type_ == "multiclass":
-            return np.searchsorted(self.classes_, y)
+            return np.asarray(np.searchsorted(self.classes_, y))
         return np.asarray(self._label_binarizer.transform(y), dtype=dtype)
 
     def _n_outputs(self, y: Any) -> int:
@@ -250,6 +248,3 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-__all__ = ["MLPClassifier", "check_is_fitted"]

@@ -9,16 +9,17 @@ import numpy as np
 from sklearn import neural_network
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
-from glassnet import activations
 from glassnet.activations import ACTIVATIONS, activation
 from glassnet.errors import ConfigError, ModelFileError
 from glassnet.estimators.progress import Memory
-from glassnet.initialisers import INITIALISERS, Initialiser
+from glassnet.initialisers import INITIALISERS
 from glassnet.messages import say
 from glassnet.network import one_each
-from glassnet.optimisers import OPTIMISERS, Optimiser
-from glassnet.schedules import SCHEDULES, Schedule
+from glassnet.optimisers import OPTIMISERS
+from glassnet.registry import Registry
+from glassnet.schedules import SCHEDULES
 from glassnet.storage import read_arrays, read_document, write_arrays, write_document
+from glassnet.training.early_stopping import CRITERIA
 
 if TYPE_CHECKING:
     from glassnet.estimators.base import BaseMLP
@@ -30,6 +31,7 @@ MANIFEST = "estimator.json"
 
 _NUMBERS = ("n_iter_", "t_", "loss_", "best_loss_", "best_validation_score_", "n_layers_", "n_outputs_")
 _FIGURES = (*_NUMBERS, "loss_curve_", "validation_scores_", "n_features_in_", "out_activation_")
+_COMPONENTS: tuple[Registry[Any], ...] = (ACTIVATIONS, INITIALISERS, OPTIMISERS, SCHEDULES, CRITERIA)
 _BOTH = ("identity", "logistic", "tanh", "relu")
 
 
@@ -50,7 +52,10 @@ def save(estimator: BaseMLP, folder: str | Path) -> Path:
         },
         "attributes": {name: _plain(getattr(estimator, name)) for name in _FIGURES if hasattr(estimator, name)},
         "memory": {
-            **{name: _plain(getattr(memory, name)) for name in ("epochs", "seed", "lr", "schedule", "waited", "va", "tr")},
+            **{
+                name: _plain(getattr(memory, name))
+                for name in ("epochs", "seed", "lr", "schedule", "waited", "va", "tr")
+            },
             "optimiser": None if memory.optimiser is None else {k: memory.optimiser[k] for k in ("name", "t")},
         },
     }
@@ -159,13 +164,8 @@ def _binarizer(classes: np.ndarray, *, multilabel: bool) -> LabelBinarizer:
 
 
 def _parameter_to_json(name: str, value: Any) -> Any:
-    for registry, base in (
-        (ACTIVATIONS, activations.Activation),
-        (INITIALISERS, Initialiser),
-        (OPTIMISERS, Optimiser),
-        (SCHEDULES, Schedule),
-    ):
-        if isinstance(value, base):
+    for registry in _COMPONENTS:
+        if isinstance(value, registry.base):
             return registry.spec(value)
     if isinstance(value, np.random.RandomState):
         return None
@@ -179,14 +179,16 @@ def _parameter_to_json(name: str, value: Any) -> Any:
         return value.tolist()
     plain = _plain(value)
     if plain is not None and not isinstance(plain, (bool, int, float, str, dict)):
-        text = say("the parameter {name} is an object of your own ({value!r}); a file cannot hold it", name=name, value=value)
+        text = say(
+            "the parameter {name} is an object of your own ({value!r}); a file cannot hold it", name=name, value=value
+        )
         raise ConfigError(text)
     return plain
 
 
 def _parameter_from_json(name: str, value: Any) -> Any:
     if name == "class_weight" and isinstance(value, dict):
-        return {k: v for k, v in value["pairs"]}
+        return dict(value["pairs"])
     return tuple(value) if isinstance(value, list) and name in ("hidden_layer_sizes", "callbacks") else value
 
 
@@ -281,11 +283,11 @@ def to_sklearn(estimator: BaseMLP) -> Any:
     if estimator.standardize:
         raise ConfigError(say("scikit-learn's estimator does not standardize: put a StandardScaler before it instead"))
     if getattr(estimator, "loss", "squared_error") not in ("squared_error", "poisson"):
-        raise ConfigError(say("scikit-learn's regressor has no loss {loss!r}", loss=estimator.loss))  # type: ignore[attr-defined]
+        raise ConfigError(say("scikit-learn's regressor has no loss {loss!r}", loss=estimator.loss))
     theirs = cls()
     shared = {name: value for name, value in estimator.get_params(deep=False).items() if name in theirs.get_params()}
     shared["activation"] = next(iter(sigmas), "identity")
-    shared["early_stopping"] = estimator.early_stopping is not False
+    shared["early_stopping"] = estimator._stops_early
     theirs.set_params(**shared)
     theirs.coefs_ = [np.array(coef, order="C") for coef in estimator.coefs_]
     theirs.intercepts_ = [np.array(intercept) for intercept in estimator.intercepts_]

@@ -92,9 +92,9 @@ class Progress(Callback):
         self.rows = rows
         self.constant = constant
         self.incremental = incremental
-        given = estimator.early_stopping
-        self.scores = given is True or isinstance(given, np.bool_) and bool(given)
-        self.criterion = None if isinstance(given, (bool, np.bool_)) else criterion(given)
+        plain = isinstance(estimator.early_stopping, (bool, np.bool_))
+        self.scores = plain and estimator._stops_early
+        self.criterion = None if plain else criterion(estimator.early_stopping)
         self.stopped = False
 
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:
@@ -172,7 +172,7 @@ class Progress(Callback):
 
 def fresh_figures(estimator: BaseMLP) -> None:
     """The fitted attributes as they are before the first epoch."""
-    early = estimator.early_stopping is not False
+    early = estimator._stops_early
     estimator.n_iter_ = 0
     estimator.t_ = 0
     estimator.loss_curve_ = []

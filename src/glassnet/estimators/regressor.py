@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
+from glassnet.data.examples import Examples
 from glassnet.estimators.base import BaseMLP, documented
 from glassnet.losses import LOSSES, Loss
 
@@ -145,14 +146,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             spread = y.std(axis=0) if scales else np.ones(y.shape[1], dtype)
             self._target_mean = y.mean(axis=0) if scales else np.zeros(y.shape[1], dtype)
             self._target_scale = np.where(spread > 0, spread, 1).astype(dtype)
-        return (y - self._target_mean) / self._target_scale if self.standardize else y
+        return np.asarray((y - self._target_mean) / self._target_scale) if self.standardize else y
 
     def _n_outputs(self, y: Any) -> int:
         return 1 if y.ndim == 1 else int(y.shape[1])
 
-    def _constant(self, y: np.ndarray, weight: np.ndarray | None) -> float:
+    def _constant(self, examples: Examples, rows: np.ndarray | None = None) -> float:
         if self.loss != "poisson":
             return 0.0
+        y, weight = examples.y, examples.weight
+        if rows is not None:
+            y, weight = y[rows], None if weight is None else weight[rows]
         return float(np.average(xlogy(y, y) - y, weights=weight, axis=0).sum())
 
     # What a user calls
@@ -177,9 +181,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @available_if(lambda self: self._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
-    ) -> Self:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Self:
         """Train for one epoch on X and y, going on from the last call; the parameters are those of :meth:`fit`."""
         return self._fit(X, y, sample_weight, incremental=True, X_val=X_val, y_val=y_val)
 

@@ -128,9 +128,7 @@ class Trainer:
         self.schedule_state = self.schedule.start()
         self._check_output()
 
-    def fit(
-        self, examples: Examples, validation: Examples | None = None, *, rows: np.ndarray | None = None
-    ) -> History:
+    def fit(self, examples: Examples, validation: Examples | None = None, *, rows: np.ndarray | None = None) -> History:
         """Train until the epochs are done or a callback stops it.
 
         Parameters
@@ -162,6 +160,8 @@ class Trainer:
         n = len(examples) if rows is None else len(rows)
         self.batch_size = min(self.config.batch_size or default_batch_size(n), n)
         self.steps_per_epoch = -(-n // self.batch_size)
+        weight = examples.weight if rows is None or examples.weight is None else examples.weight[rows]
+        self.weight = float(n if weight is None else weight.sum())
         with self.engine.limited() as self.threads:
             self.history.engine = self.engine_text()
             train_set = self.engine.place(examples)
@@ -192,7 +192,7 @@ class Trainer:
         figures = self.run_epoch(train_set, order if rows is None else rows[order])
         self.engine.sync()
         record: dict[str, Any] = {"epoch": self.epoch, **figures}
-        penalty = self.penalty(len(order))
+        penalty = self.penalty()
         if penalty is not None:
             record["penalty"] = penalty
         if validation_set is not None:
@@ -242,10 +242,10 @@ class Trainer:
         assert totals is not None
         return totals.metrics()
 
-    def penalty(self, weight: float) -> float | None:
-        """The value of the ℓ1 and ℓ2 penalties in the mean loss of examples of this weight, or None without any."""
+    def penalty(self) -> float | None:
+        """The value of the ℓ1 and ℓ2 penalties, of a batch of average weight, or None without any."""
         rules = self.regularisation
-        return rules.total(self.network.parameters(), weight / self.steps_per_epoch) if rules.penalises else None
+        return rules.total(self.network.parameters(), self.weight / self.steps_per_epoch) if rules.penalises else None
 
     # Checks and small things
 
