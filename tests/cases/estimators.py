@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Path:
-    """Parameters of both estimators; ``targets`` says what the classifier's y is, ``weights`` that samples have weights."""
+    """Parameters of both estimators; ``targets`` says what y is, ``weights`` that samples have weights."""
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases.estimators import LABELS, NUMBERS, PATHS, Path
 from scipy import sparse
 from sklearn import neural_network
 from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
 import glassnet
+from cases.estimators import LABELS, NUMBERS, PATHS, Path
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -85,8 +85,9 @@ PARAMETERS = """hidden_layer_sizes : int or sequence of int, default (100,)
         Probability of dropping a hidden unit, for all layers or one by one.
     input_dropout : float in [0, 1), default 0.0
     init : str, dict, Initialiser; or a list of them, default "auto"
-        Initial weights. "auto": those of scikit-learn, Glorot's rule for weights and biases. By name or with parameters:
-        "xavier", "he", "lecun", "orthogonal", "normal" and so on (see ``glassnet.initialisers``); biases are then 0.
+        Initial weights. "auto": those of scikit-learn, Glorot's rule for weights and biases. By name or with
+        parameters: "xavier", "he", "lecun", "orthogonal", "normal" and so on (see ``glassnet.initialisers``); biases
+        are then 0.
     initial_weights : pair of lists, or fitted estimator, optional
         ``(coefs, intercepts)`` to start from, in the shapes of ``coefs_`` and ``intercepts_``.
     l1, l2 : float ≥ 0, default 0.0

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
@@ -51,6 +52,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     >>> bool(clf.score(X, y) > 0.95)
     True
     """
+
+    _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
+        **BaseMLP._parameter_constraints,
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
 
     def __init__(
         self,
@@ -145,7 +151,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             y = column_or_1d(y, warn=True)
         unknown = np.setdiff1d(unique_labels(y), self.classes_)
         if len(unknown):
-            text = say("y has the label {label!r}, which training has not seen", label=unknown[0])
+            text = say("y has the label {label!r}, which training has not seen", label=unknown[:1].tolist()[0])
             raise DataError(text)
         return X, y
 
