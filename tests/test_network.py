@@ -413,3 +413,18 @@ def test_an_unknown_loss():
 def test_components_given_as_objects():
     network = Network.dense([4, 5, 3], Logistic(), output=Tanh())
     assert [layer.activation for layer in network.layers] == [Logistic(), Tanh()]
+
+
+def test_of_parameters_keeps_the_arrays():
+    W, b = [np.ones((3, 2)), np.full((1, 3), 2.0)], [np.zeros(3), None]
+    network = Network.of_parameters(W, b, "tanh", output="logistic", dropout=[0.5], input_dropout=0.1, seed=4)
+    assert [layer.kind for layer in network.layers] == ["dropout", "dense", "dropout", "dense"]
+    assert (network.sizes, network.seed, network.layers[2].keep) == ((2, 3, 1), 4, 0.5)
+    assert network.layer(1).params["W"] is W[0]
+    assert "b" not in network.layer(2).params
+    x = np.array([[0.3, -0.1]])
+    np.testing.assert_allclose(network(x), 1 / (1 + np.exp(-6 * np.tanh(0.2))))
+    with pytest.raises(ConfigError, match="activation has 2 entries"):
+        Network.of_parameters(W, b, ["relu", "relu"])
+    with pytest.raises(ShapeError):
+        Network.of_parameters([W[0], np.ones((1, 4))], b)

@@ -54,6 +54,19 @@ def test_the_table_has_every_optimiser():
     assert {case.name for case in CASES} == set(OPTIMISERS.names())
 
 
+def test_adam_with_the_other_epsilon():
+    """Two steps by hand: θ ← θ − η √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε), as at the end of the paper's section 2."""
+    rule, theta = Adam(epsilon=0.1, epsilon_hat=True), np.array([1.0])
+    slots = {"mean": np.zeros(1), "square": np.zeros(1)}
+    m = v = 0.0
+    expected = 1.0
+    for t, g in enumerate([4.0, -1.0], start=1):
+        rule.step(theta, np.array([g]), slots, 0.1, t)
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        expected -= 0.1 * (1 - 0.999**t) ** 0.5 / (1 - 0.9**t) * m / (v**0.5 + 0.1)
+    np.testing.assert_allclose(theta, expected, rtol=1e-14)
+
+
 @every_case
 @pytest.mark.parametrize("library", ["numpy", "torch"])
 def test_20_steps_against_torch(case: Case, library: str):
@@ -262,8 +275,8 @@ def test_the_stored_form_gives_the_same_back(case: Case):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("momentum(momentum=1)", "momentum must be at least 0 and below 1, not 1"),
-        ("nesterov(momentum=-0.1)", "momentum must be at least 0"),
+        ("momentum(momentum=1.1)", "momentum must be from 0 to 1, not 1.1"),
+        ("nesterov(momentum=-0.1)", "momentum must be from 0"),
         ("rmsprop(rho=1.5)", "rho must be at least 0 and below 1"),
         ("rmsprop(epsilon=0)", "epsilon must be above 0"),
         ("adam(beta_1=1)", "beta_1 must be"),

@@ -11,6 +11,8 @@ import pytest
 import glassnet
 
 NAMES = [
+    "MLPClassifier",
+    "MLPRegressor",
     "Model",
     "Network",
     "Regularisation",
@@ -20,7 +22,9 @@ NAMES = [
     "check_gradients",
     "data",
     "errors",
+    "estimators",
     "fit",
+    "from_sklearn",
     "initialisers",
     "layers",
     "lecture",

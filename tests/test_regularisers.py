@@ -14,6 +14,7 @@ from glassnet.errors import ConfigError
 from glassnet.network import Network, parameter_values
 from glassnet.optimisers import SGD, Adam, AdamW, Momentum, Optimiser, Updater
 from glassnet.regularisers import Regularisation
+from glassnet.training import train
 from oracle import one_thread  # noqa: F401
 
 W = np.array([[3.0, -4.0, 0.0], [0.5, 0.0, -1.0]])
@@ -50,6 +51,31 @@ def test_biases_only_by_choice():
     assert b.tolist() == [2.0, -1.0]
     with_them.decay("b", b, 0.1)
     assert b.tolist() == [1.0, -0.5]
+
+
+def test_alpha_joins_the_sum_of_the_losses():
+    """½α‖W‖² / Σ w: an ℓ2 whose strength falls with the batch's weight."""
+    both = Regularisation(l2=2.0, alpha=6.0)
+    assert float(both.penalty("W", W, 3.0)) == Regularisation(l2=4.0).penalty("W", W)
+    np.testing.assert_array_equal(both.penalty_gradient("W", W, 3.0), 4.0 * W)
+    assert both.total([("1.W", W), ("1.b", B)], 12.0) == 0.5 * 2.5 * 26.25
+    assert float(both.penalty("W", W, 0.0)) == 26.25  # a batch without weight has no sum
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+@pytest.mark.parametrize("weights", [None, [2.0, 0.0, 1.0, 0.5, 3.0]])
+def test_alpha_in_training(engine: str, weights: list[float] | None):
+    """A step of plain descent on inputs of 0 moves W by the penalty alone: W ← W (1 − lr α / Σ w), batch by batch."""
+    network = Network.dense([3, 2], dtype="float64", seed=1)
+    W = network.layers[0].params["W"].copy()
+    train(
+        *(network, np.zeros((5, 3)), np.zeros((5, 2))),
+        **{"sample_weight": weights, "optimiser": "sgd", "lr": 0.1, "alpha": 0.3, "batch_size": 3, "epochs": 1},
+        **{"loss": "squared_error", "shuffle": False, "engine": engine},
+    )
+    w = np.ones(5) if weights is None else np.array(weights)
+    factor = (1 - 0.1 * 0.3 / w[:3].sum()) * (1 - 0.1 * 0.3 / w[3:].sum())
+    np.testing.assert_allclose(network.layers[0].params["W"], W * factor, rtol=1e-12)
 
 
 def test_nothing_is_on_by_default():

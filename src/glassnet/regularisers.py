@@ -29,9 +29,6 @@ class Regularisation:
         λ of λ‖W‖₁. Its subgradient at 0 is 0.
     l2 : float ≥ 0, default 0.0
         λ of ½λ‖W‖².
-    alpha : float ≥ 0, default 0.0
-        α of ½α‖W‖² / Σ w, with the sum of the batch's sample weights, which is its size without weights: an ℓ2 penalty
-        that joins the sum of the batch's losses, not their mean, as scikit-learn has it.
     weight_decay : float in [0, 1), default 0.0
         β. 0.0005 per step is a factor of 0.889 over an epoch of 235 steps.
     decay_form : {"step", "lr"}, default "step"
@@ -41,15 +38,18 @@ class Regularisation:
         c, the largest norm of the weights into one unit.
     biases : bool, default False
         Whether ℓ1, ℓ2 and decay act on biases too. Max-norm never does.
+    alpha : float ≥ 0, default 0.0
+        α of ½α‖W‖² / Σ w, with the sum of the batch's sample weights, which is its size without weights: an ℓ2 penalty
+        that joins the sum of the batch's losses, not their mean, as scikit-learn has it.
     """
 
     l1: float = 0.0
     l2: float = 0.0
-    alpha: float = 0.0
     weight_decay: float = 0.0
     decay_form: Literal["step", "lr"] = "step"
     max_norm: float | None = None
     biases: bool = False
+    alpha: float = 0.0
 
     def __post_init__(self) -> None:
         for field in ("l1", "l2", "alpha", "weight_decay"):

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_info
 import glassnet
 from glassnet import Network
 from glassnet.config import TrainingConfig
+from glassnet.data.examples import Examples
 from glassnet.engine import devices, resolve_device
 from glassnet.errors import ConfigError, DataError, GlassnetWarning, InputError, NotFiniteError, ShapeError
 from glassnet.losses import balanced_weights
@@ -889,3 +890,44 @@ def test_what_the_caller_gave_is_not_changed():
     assert (x == X).all()
     assert (y == Y).all()
     assert (weight == 1).all()
+
+
+# Going on, and training on some rows
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+@pytest.mark.parametrize("optimiser", ["sgd", "momentum", "adam"])
+def test_a_second_trainer_goes_on_where_the_first_ended(engine: str, optimiser: str):
+    x, y = np.random.default_rng(0).normal(size=(50, 4)), np.random.default_rng(1).integers(0, 3, 50)
+    config = {"loss": "cross_entropy", "optimiser": optimiser, "batch_size": 8, "engine": engine, "seed": 5}
+
+    def network() -> Network:
+        return Network.dense([4, 6, 3], dropout=0.3, dtype="float64", seed=2)
+
+    whole, halves = network(), network()
+    Trainer(whole, TrainingConfig(epochs=4, **config)).fit(Examples(x, y))
+    first = Trainer(halves, TrainingConfig(epochs=2, **config))
+    first.fit(Examples(x, y))
+    second = Trainer(halves, TrainingConfig(epochs=2, **config), first_epoch=2, memory=first.updater.state())
+    second.fit(Examples(x, y))
+    for name, theta in whole.parameters():
+        np.testing.assert_array_equal(dict(halves.parameters())[name], theta)
+    assert (second.updater.t, second.epoch) == (4 * 7, 2)
+
+
+@pytest.mark.parametrize("figures", ["running", "after"])
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_some_rows_are_trained_as_if_they_were_all(engine: str, figures: str):
+    rng = np.random.default_rng(0)
+    x, y, weight = rng.normal(size=(50, 4)), rng.normal(size=(50, 2)), rng.uniform(0.5, 2, 50)
+    rows = rng.permutation(50)[:30]
+    config = TrainingConfig(
+        loss="squared_error", epochs=3, batch_size=8, l2=0.1, alpha=0.2, engine=engine, train_figures=figures
+    )
+    histories, networks = [], [Network.dense([4, 6, 2], dtype="float64", seed=2) for _ in range(2)]
+    histories.append(Trainer(networks[0], config).fit(Examples(x, y, weight), rows=rows))
+    histories.append(Trainer(networks[1], config).fit(Examples(x, y, weight).take(rows)))
+    for (_, one), (_, other) in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for figure in ("loss", "r2", "penalty"):
+        np.testing.assert_allclose(histories[0][figure], histories[1][figure], rtol=1e-12)
