@@ -516,17 +516,17 @@ void Network<T, pairs>::gather_sparse(const Batch& batch, Range panels, long bas
         const uint32_t threshold = static_cast<uint32_t>(std::nearbyint(dropout.keep * 65536));
         const T kept = dropout.inverted ? T(1) / static_cast<T>(dropout.keep) : T(1);
         const uint32_t position = batch.position + static_cast<uint32_t>(sample);
-        uint32_t words[4][1];
+        uint32_t words[4];
         int32_t block = -1;
         int64_t left = 0;
         for (int64_t e = 0; e < count; e++) {
           const int32_t k = columns[e];
           if (k / draws_per_block != block) {
             block = k / draws_per_block;
-            philox<1>(static_cast<uint32_t>(block), &position, batch.epoch, dropout_purpose << 24, spec_.seed, words);
+            philox(static_cast<uint32_t>(block), position, batch.epoch, dropout_purpose << 24, spec_.seed, words);
           }
           const int lane = k % draws_per_block;
-          if (((words[lane / 2][0] >> (lane % 2 * 16)) & 0xffffu) >= threshold) continue;
+          if (((words[lane / 2] >> (lane % 2 * 16)) & 0xffffu) >= threshold) continue;
           values[left] = values[e] * kept;
           columns[left++] = k;
         }
@@ -704,21 +704,24 @@ void Network<T, pairs>::drop(const Batch& batch, int l, long p, long base, Range
   }
   const uint32_t threshold = static_cast<uint32_t>(std::nearbyint(dropout.keep * 65536));
   const T kept = dropout.inverted ? T(1) / static_cast<T>(dropout.keep) : T(1);
-  uint32_t positions[n], words[4][n];
-  for (int i = 0; i < n; i++) positions[i] = batch.position + static_cast<uint32_t>((p - base) * n + i);
+  using Draw = std::make_signed_t<Bits<T>>;
+  const Vector<Draw> below = spread(static_cast<Draw>(threshold));
+  const uint32_t position = batch.position + static_cast<uint32_t>((p - base) * n);
   for (long m = units.first; m < units.last;) {
-    philox<n>(static_cast<uint32_t>(m / draws_per_block), positions, batch.epoch,
-              dropout_purpose << 24 | static_cast<uint32_t>(l), spec_.seed, words);
-    const long end = std::min(m / draws_per_block * draws_per_block + draws_per_block, units.last);
-    for (; m < end; m++) {
-      const long lane = m % draws_per_block, row = (m - units.first) * n;
-      T mask[n];
-      for (int i = 0; i < n; i++)
-        mask[i] = ((words[lane / 2][i] >> (lane % 2 * 16)) & 0xffffu) < threshold ? kept : T(0);
-      for (int i = 0; i < n; i++) a[row + i] *= mask[i];
-      if (factor != nullptr)
-        for (int i = 0; i < n; i++) factor[row + i] *= mask[i];
+    const long block = m / draws_per_block, end = std::min((block + 1) * draws_per_block, units.last);
+    for (int i = 0; i < n; i += lanes<T>) {
+      Vector<Bits<T>> words[4];
+      philox_of<T>(static_cast<uint32_t>(block), position + static_cast<uint32_t>(i), batch.epoch,
+                   dropout_purpose << 24 | static_cast<uint32_t>(l), spec_.seed, words);
+      for (long unit = m; unit < end; unit++) {
+        const long lane = unit % draws_per_block, at = (unit - units.first) * n + i;
+        const Vector<Bits<T>> draws = words[lane / 2] >> static_cast<Bits<T>>(lane % 2 * 16) & spread<Bits<T>>(0xffff);
+        const Vector<T> mask = (Vector<T>)(((Vector<Draw>)draws < below) & (Vector<Draw>)spread(kept));
+        store(a + at, load(a + at) * mask);
+        if (factor != nullptr) store(factor + at, load(factor + at) * mask);
+      }
     }
+    m = end;
   }
 }
 

@@ -179,11 +179,10 @@ struct Plain {
   double kept(int l, int64_t unit, int64_t position, int64_t epoch) const {
     const double keep = c.keeps.empty() ? 1 : c.keeps[static_cast<size_t>(l)];
     if (keep >= 1) return 1;
-    const uint32_t at = static_cast<uint32_t>(position);
-    uint32_t words[4][1];
-    selftest::philox<1>(static_cast<uint32_t>(unit / 8), &at, static_cast<uint32_t>(epoch),
-                        selftest::dropout_purpose << 24 | static_cast<uint32_t>(l), seed, words);
-    const uint32_t draw = words[unit % 8 / 2][0] >> (unit % 2 * 16) & 0xffff;
+    uint32_t words[4];
+    selftest::philox(static_cast<uint32_t>(unit / 8), static_cast<uint32_t>(position), static_cast<uint32_t>(epoch),
+                     selftest::dropout_purpose << 24 | static_cast<uint32_t>(l), seed, words);
+    const uint32_t draw = words[unit % 8 / 2] >> (unit % 2 * 16) & 0xffff;
     return draw < std::nearbyint(keep * 65536) ? (c.inverted ? 1 / keep : 1) : 0;
   }
 
