@@ -1,15 +1,15 @@
 // The native engine, for one instruction set (its interface: engine.hpp).
 //
 // How a batch lies in memory. Samples go in panels: `panel` of them side by side, so that a vector holds one unit of
-// several samples. Weights go in panels of as many units. With that, forward pass, BP.2 and BP.4 are one kind of product
-// (products.hpp), and nothing is rearranged but each layer's δ, once, for BP.4.
+// several samples. Weights go in panels of as many units. With that, forward pass, BP.2 and BP.4 are one kind of
+// product (products.hpp), and nothing is rearranged but each layer's δ, once, for BP.4.
 //
 // Shapes: P panels of samples, R rows of units (M rounded up to whole panels), n = panel
 //     a, factor (P, R, n)        a[p][m][i] is unit m of sample p n + i. factor is z, then ∂a/∂z (dropout's mask
 //                                included; of softmax a itself, before dropout), then, multiplied by what comes from
 //                                above, δ
-//     W (R / w, K, w)            W[u][k][j] is the weight from input k to unit u w + j; w is n, and more for a sparse first
-//                                layer, where a row is what one entry of the input is multiplied by
+//     W (R / w, K, w)            W[u][k][j] is the weight from input k to unit u w + j; w is n, and more for a sparse
+//                                first layer, where a row is what one entry of the input is multiplied by
 //     delta_units (R / n, N, n)  δ with the units side by side; delta_rows (R / w, N, w) for a sparse first layer
 //
 // A step has two parts with a barrier after each: (1) forward pass, loss and errors, samples shared out among the
@@ -40,9 +40,9 @@ constexpr long group_bytes = 256 << 10;  // activations of so many samples at a 
 constexpr long evaluation_rows = 256;    // per thread and block
 constexpr double work_per_thread = 4e5;  // multiply-adds of a batch below which another thread would only be waited for
 constexpr int sparse_vectors = 8;        // sums that a sparse layer keeps in registers
-constexpr int wide_vectors = 4;          // of them those of different units: a wider W would not stay in the nearest caches
-constexpr long sparse_group = 16;          // panels whose entries are read for one part of W after another
-constexpr double few_entries = 3;        // a column's entries in a batch below which sorting them by column does not pay
+constexpr int wide_vectors = 4;          // of them those of different units: a wider W would leave the nearest caches
+constexpr long sparse_group = 16;        // panels whose entries are read for one part of W after another
+constexpr double few_entries = 3;        // a column's entries in a batch below which sorting them does not pay
 
 long round_up(long n, long step) { return (n + step - 1) / step * step; }
 
@@ -83,8 +83,9 @@ struct Rows {
   int64_t operator()(long i) const { return order == nullptr ? first + i : order[first + i]; }
 };
 
-// How the entries of a sparse input are read: values as they are, or one-byte codes into a table (pixels have 256 values,
-// indicators one), which is less to bring from memory. An Entry is one that was sorted by column: it knows its sample.
+// How the entries of a sparse input are read: values as they are, or one-byte codes into a table (pixels have 256
+// values, indicators one), which is less to bring from memory. An Entry is one that was sorted by column: it knows its
+// sample.
 template <class T, class Index>
 struct PlainEntries {
   struct Entry {
@@ -146,7 +147,7 @@ class Network final : public Stack {
       layer.units = spec.sizes[l];
       layer.sparse = spec.sparse && l == 1;
       layer.width = n;
-      if (layer.sparse) {  // as wide as the sums allow, unless that would fill up with too many units that are not there
+      if (layer.sparse) {  // as wide as the sums allow, unless too many of the units would not be there
         while (layer.width < wide_vectors * lanes<T> && round_up(layer.units, 2 * layer.width) * 4 <= layer.units * 5)
           layer.width *= 2;
         places_[l].rows = round_up(layer.units, layer.width);
@@ -239,10 +240,6 @@ class Network final : public Stack {
     double weight, loss, hits;
   };
 
-  struct Range {
-    long first, last;
-  };
-
   T* chosen(const Layer<T, pairs>& layer, int slot, bool weights) const {
     if (slot < 0) return (weights ? layer.W : layer.b).get();
     return (weights ? layer.slots_W : layer.slots_b)[slot].get();
@@ -265,8 +262,12 @@ class Network final : public Stack {
   }
   double multiply_adds(const Examples& examples, long rows) const;
   static int rows_in(long units, long u) { return static_cast<int>(std::clamp<long>(units - u * n, 0, n)); }
-  static int vectors_in(long count) { return static_cast<int>(std::min<long>((count + lanes<T> - 1) / lanes<T>, tile_vectors)); }
-  long samples_in(const Batch& batch, long p, long base) const { return std::min<long>(n, batch.rows.count - (p - base) * n); }
+  static int vectors_in(long count) {
+    return static_cast<int>(std::min<long>((count + lanes<T> - 1) / lanes<T>, tile_vectors));
+  }
+  long samples_in(const Batch& batch, long p, long base) const {
+    return std::min<long>(n, batch.rows.count - (p - base) * n);
+  }
 
   // The parts of a step, in their order; each a function of its own to a profiler too
   [[gnu::noinline]] void gather(const Batch& batch, long p, long base, Scratch& own);
@@ -277,7 +278,8 @@ class Network final : public Stack {
   [[gnu::noinline]] void sort_by_column(Entries entries, Range samples, int member, int members);
   [[gnu::noinline]] void forward_layer(const Batch& batch, int l, Range panels, Range units, long base, Scratch& own);
   template <int vectors, class Entries>
-  [[gnu::noinline]] void forward_sparse(Entries entries, const Batch& batch, Range panels, Range units, long base, Scratch& own);
+  [[gnu::noinline]] void forward_sparse(Entries entries, const Batch& batch, Range panels, Range units, long base,
+                                        Scratch& own);
   [[gnu::noinline]] void finish(const Batch& batch, int l, long p, long base, Range units, Scratch& own);
   [[gnu::noinline]] void drop(const Batch& batch, int l, long p, long base, Range units, T* a, T* factor) const;
   void pack(int l, long p, Range units, const T* a);
@@ -426,7 +428,8 @@ void gather_rows(const X* x, long inputs, const Rows& rows, long first, long cou
     }
     const long whole = here / lanes<T> * lanes<T>;
     for (int i = 0; i < n; i += lanes<T>) {
-      for (long j = 0; j < whole; j += lanes<T>) transpose_square(block + i * width + j, width, to + (k + j) * n + i, n);
+      for (long j = 0; j < whole; j += lanes<T>)
+        transpose_square(block + i * width + j, width, to + (k + j) * n + i, n);
       for (long j = whole; j < here; j++)
         for (int q = i; q < i + lanes<T>; q++) to[(k + j) * n + q] = block[q * width + j];
     }
@@ -439,10 +442,11 @@ void Network<T, pairs>::gather(const Batch& batch, long p, long base, Scratch& o
   const Examples& examples = *batch.examples;
   const long first = (p - base) * n, count = samples_in(batch, p, base);
   T* to = pairs ? own.column.get() : input.a.get() + p * input.rows * n;
+  const auto from = [&](const auto* x) { gather_rows(x, input.units, batch.rows, first, count, to); };
   switch (examples.type) {
-    case Type::u8: gather_rows(static_cast<const uint8_t*>(examples.x), input.units, batch.rows, first, count, to); break;
-    case Type::f32: gather_rows(static_cast<const float*>(examples.x), input.units, batch.rows, first, count, to); break;
-    case Type::f64: gather_rows(static_cast<const double*>(examples.x), input.units, batch.rows, first, count, to); break;
+    case Type::u8: from(static_cast<const uint8_t*>(examples.x)); break;
+    case Type::f32: from(static_cast<const float*>(examples.x)); break;
+    case Type::f64: from(static_cast<const double*>(examples.x)); break;
   }
   const Range all{0, input.units};
   drop(batch, 0, p, base, all, to, nullptr);
@@ -490,7 +494,6 @@ void Network<T, pairs>::gather_sparse(const Batch& batch, Range panels, long bas
   const Csr& x = *batch.examples->csr;
   const DropoutSpec& dropout = spec_.dropouts[0];
   const bool own = sparse_.copied;
-  const long longest = own ? sparse_.own_values.size() / (capacity_ * n) : 0;
   for (long p = panels.first; p < panels.last; p++) {
     for (int i = 0; i < n; i++) {
       const long slot = p * n + i, sample = (p - base) * n + i;
@@ -504,8 +507,8 @@ void Network<T, pairs>::gather_sparse(const Batch& batch, Range panels, long bas
         sparse_.end[slot] = x.indptr[row + 1];
         continue;
       }
-      T* values = sparse_.own_values.get() + slot * longest;
-      int32_t* columns = sparse_.own_columns.get() + slot * longest;
+      T* values = sparse_.own_values.get() + slot * x.longest;
+      int32_t* columns = sparse_.own_columns.get() + slot * x.longest;
       int64_t count = x.indptr[row + 1] - x.indptr[row];
       switch (x.type) {
         case Type::u8: copy_entries_of<T, uint8_t>(x, row, values, columns); break;
@@ -534,8 +537,8 @@ void Network<T, pairs>::gather_sparse(const Batch& batch, Range panels, long bas
       } else if (!batch.training && dropout.keep < 1 && !dropout.inverted) {
         for (int64_t e = 0; e < count; e++) values[e] *= static_cast<T>(dropout.keep);
       }
-      sparse_.begin[slot] = slot * longest;
-      sparse_.end[slot] = slot * longest + count;
+      sparse_.begin[slot] = slot * x.longest;
+      sparse_.end[slot] = slot * x.longest + count;
     }
   }
 }
@@ -570,14 +573,16 @@ void Network<T, pairs>::sort_by_column(Entries entries, Range samples, int membe
   if (member == 0) sparse_.first[inputs] = total;
   auto* sorted = reinterpret_cast<typename Entries::Entry*>(sparse_.sorted.get());
   for (long i = samples.first; i < samples.last; i++)
-    for (int64_t e = sparse_.begin[i], end = sparse_.end[i]; e < end; e++) sorted[next[entries.columns[e]]++] = entries.entry(i, e);
+    for (int64_t e = sparse_.begin[i], end = sparse_.end[i]; e < end; e++)
+      sorted[next[entries.columns[e]]++] = entries.entry(i, e);
 }
 
 // z of the first layer, sample by sample: only its non-zero inputs count. The units come in as many vectors as W is
 // wide; where that leaves registers free, several entries are summed side by side.
 template <class T, bool pairs>
 template <int vectors, class Entries>
-void Network<T, pairs>::forward_sparse(Entries entries, const Batch& batch, Range panels, Range units, long base, Scratch& own) {
+void Network<T, pairs>::forward_sparse(Entries entries, const Batch& batch, Range panels, Range units, long base,
+                                       Scratch& own) {
   constexpr int v = lanes<T>, width = vectors * v, sets = sparse_vectors / vectors;
   const Layer<T, pairs>& layer = layers_[0];
   Place<T, pairs>& place = places_[1];
@@ -868,7 +873,8 @@ void Network<T, pairs>::backward_layer(const Batch& batch, int l, Range panels, 
             prefetch_part(next + w * segment, n * words, p - first, last - first);
           product<T, Word, Reading::across>(rows, vectors_in(samples_in(batch, p, base)),
                                             W + s / words * segment + u * n * words, segment,
-                                            delta + (p * from_steps + s) * n, here, own.tiles.get() + (p - first) * tile,
+                                            delta + (p * from_steps + s) * n, here,
+                                            own.tiles.get() + (p - first) * tile,
                                             s == 0 ? Start::zero : Start::previous);
         }
       }
@@ -962,7 +968,8 @@ void Network<T, pairs>::apply(Layer<T, pairs>& layer, bool weights, long offset,
   T* theta = (weights ? layer.W : layer.b).get() + offset;
   regularise(g, theta, count, step);
   if (rules_.clip_norm > 0) {
-    std::memcpy((weights ? layer.gradient_W : layer.gradient_b).get() + offset, g, static_cast<size_t>(count) * sizeof(T));
+    const Buffer<T>& kept = weights ? layer.gradient_W : layer.gradient_b;
+    std::memcpy(kept.get() + offset, g, static_cast<size_t>(count) * sizeof(T));
     return;
   }
   Buffer<T>* slots = weights ? layer.slots_W : layer.slots_b;
@@ -983,7 +990,7 @@ void Network<T, pairs>::weight_gradients(const Batch& batch, int l, int member, 
     a = reinterpret_cast<const Pair*>(below.a_single.get());
   else
     a = below.a.get();
-  const Share share = share_of(layer.panels * squares, member, members);
+  const Range share = share_of(layer.panels * squares, member, members);
   T* g = own.gradient.get();
   for (long square = share.first; square < share.last; square++) {
     const long u = square / squares, k = square % squares * n;
@@ -1097,13 +1104,11 @@ void Network<T, pairs>::bias_gradients(const Batch& batch, int l, Range units, S
 template <class T, bool pairs>
 double Network<T, pairs>::square_of_gradient(const Layer<T, pairs>& layer, long u) const {
   double sum = 0;
-  const int here = rows_in(layer.units, u);
-  for (long k = 0; k < layer.inputs; k++) {
-    const T* g = layer.at(layer.gradient_W, u, k);
-    for (long j = 0; j < here; j++) sum += static_cast<double>(g[j]) * static_cast<double>(g[j]);
-  }
-  if (layer.spec.bias)
-    for (long j = 0; j < here; j++) sum += static_cast<double>(layer.gradient_b[u * n + j]) * static_cast<double>(layer.gradient_b[u * n + j]);
+  const auto add = [&, here = rows_in(layer.units, u)](const T* g) {
+    for (int j = 0; j < here; j++) sum += static_cast<double>(g[j]) * static_cast<double>(g[j]);
+  };
+  for (long k = 0; k < layer.inputs; k++) add(layer.at(layer.gradient_W, u, k));
+  if (layer.spec.bias) add(layer.gradient_b.get() + u * n);
   return sum;
 }
 
@@ -1152,6 +1157,24 @@ void Network<T, pairs>::limit_norms(Layer<T, pairs>& layer, Range units) {
 
 // ---- Whole steps
 
+// Asks now and then whether to stop: look() is for the calling thread only, stopped() for all.
+class Watch {
+ public:
+  explicit Watch(const Interrupt& interrupt) : interrupt_(interrupt) {}
+  void look() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - looked_ <= std::chrono::milliseconds(50)) return;
+    looked_ = now;
+    if (interrupt_ && interrupt_()) stopped_.store(true, std::memory_order_relaxed);
+  }
+  bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
+
+ private:
+  const Interrupt& interrupt_;
+  std::chrono::steady_clock::time_point looked_ = std::chrono::steady_clock::now();
+  std::atomic<bool> stopped_{false};
+};
+
 template <class T, bool pairs>
 double Network<T, pairs>::multiply_adds(const Examples& examples, long rows) const {
   double sum = 0;
@@ -1166,19 +1189,15 @@ double Network<T, pairs>::multiply_adds(const Examples& examples, long rows) con
   return sum * static_cast<double>(rows);
 }
 
-// Whether a sparse input can be read where it is; otherwise room for copies of a batch's entries. And room to sort them.
+// Whether a sparse input can be read where it is; otherwise room for copies of a batch's entries.
 template <class T>
 void prepare_sparse(SparseBatch<T>& sparse, const Csr& x, bool drops, long samples) {
   const Type own = std::is_same_v<T, float> ? Type::f32 : Type::f64;
-  int64_t longest = 1;
-  for (int64_t row = 0; row < x.rows; row++) longest = std::max(longest, x.indptr[row + 1] - x.indptr[row]);
   sparse.copied = drops || (x.type != own && x.type != Type::u8);
   sparse.codes = nullptr;
-  sparse.first.grow(x.columns + 1);
-  sparse.sorted.grow(longest * samples * static_cast<long>(sizeof(typename PlainEntries<T, int32_t>::Entry)));
   if (sparse.copied) {
-    sparse.own_values = Buffer<T>(longest * samples);
-    sparse.own_columns = Buffer<int32_t>(longest * samples);
+    sparse.own_values.grow(x.longest * samples);
+    sparse.own_columns.grow(x.longest * samples);
     sparse.values = sparse.own_values.get();
     sparse.columns = sparse.own_columns.get();
     sparse.narrow = false;
@@ -1188,7 +1207,8 @@ void prepare_sparse(SparseBatch<T>& sparse, const Csr& x, bool drops, long sampl
   sparse.narrow = x.narrow;
   if (x.type == Type::u8) {
     sparse.codes = static_cast<const uint8_t*>(x.data);
-    for (int code = 0; code < 256; code++) sparse.table[code] = static_cast<T>(x.table == nullptr ? code : x.table[code]);
+    for (int code = 0; code < 256; code++)
+      sparse.table[code] = static_cast<T>(x.table == nullptr ? code : x.table[code]);
   } else {
     sparse.values = static_cast<const T*>(x.data);
   }
@@ -1200,9 +1220,15 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
   const int members = threads_for(3 * multiply_adds(examples, batch_rows));
   const long most_panels = (batch_rows + n - 1) / n;
   reserve(most_panels, members);
-  if (spec_.sparse) prepare_sparse(sparse_, *examples.csr, spec_.dropouts[0].keep < 1, capacity_ * n);
+  if (spec_.sparse) {
+    const Csr& x = *examples.csr;
+    prepare_sparse(sparse_, x, spec_.dropouts[0].keep < 1, capacity_ * n);
+    sparse_.first.grow(x.columns + 1);
+    sparse_.sorted.grow(x.longest * batch_rows * static_cast<long>(sizeof(typename PlainEntries<T, int32_t>::Entry)));
+  }
 
-  // Samples are shared out, unless there are too few of them to go round: then units are, with a barrier after each layer.
+  // Samples are shared out, unless there are too few of them to go round: then units are, with a barrier after each
+  // layer.
   const bool by_units = members > 1 && most_panels < members && !mixes_units_;
   const bool numeric = examples.classes == nullptr && loss_.kind != Loss::cross_entropy &&
                        loss_.kind != Loss::log_loss && loss_.kind != Loss::binary_cross_entropy;
@@ -1214,24 +1240,22 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
   Sums totals;
   totals.squares.assign(static_cast<size_t>(outputs), 0.0);
   steps_done = 0;
-  std::atomic<bool> stop{false};
+  Watch watch(interrupt);
   Barrier barrier(members);
-  auto asked = std::chrono::steady_clock::now();
 
   run_team(members, [&](int member) {
     Scratch& own = scratch_[static_cast<size_t>(member)];
     const auto units_of = [&](const Layer<T, pairs>& layer, bool split) {
       if (!split) return Range{0, layer.panels};
       const long step = layer.width / n;
-      const Share share = share_of((layer.panels + step - 1) / step, member, members);
+      const Range share = share_of((layer.panels + step - 1) / step, member, members);
       return Range{share.first * step, std::min(share.last * step, layer.panels)};
     };
     for (int64_t step = 0; step < plan.steps; step++) {
       const long first = plan.first + step * plan.batch;
-      Batch batch{&examples, {plan.order, first, std::min<int64_t>(plan.batch, plan.rows - first), plan.rows}, 0, 0, true,
+      const Rows rows{plan.order, first, std::min<int64_t>(plan.batch, plan.rows - first), plan.rows};
+      Batch batch{&examples, rows, (rows.count + n - 1) / n, static_cast<double>(rows.count), true,
                   static_cast<uint32_t>(plan.epoch), static_cast<uint32_t>(first), {}, {}};
-      batch.panels = (batch.rows.count + n - 1) / n;
-      batch.weight = static_cast<double>(batch.rows.count);
       if (examples.weight != nullptr) {
         batch.weight = 0;
         for (long i = 0; i < batch.rows.count; i++)
@@ -1239,8 +1263,7 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
       }
       batch.weights = step_of(plan.lrs[step], plan.t + step + 1, batch.weight, true);
       batch.biases = step_of(plan.lrs[step], plan.t + step + 1, batch.weight, false);
-      const Share mine = share_of(batch.panels, member, members);
-      const Range panels{mine.first, mine.last}, all{0, batch.panels};
+      const Range panels = share_of(batch.panels, member, members), all{0, batch.panels};
       const bool sorts = spec_.sparse && lowest_ == 1 && !scatters(batch);
 
       // Part 1: forward pass, loss, errors
@@ -1252,7 +1275,8 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
           if (sorts) count_columns(entries, samples, own);
           if (split) barrier.wait();
           if (sorts) sort_by_column(entries, samples, member, members);
-          forward_sparse<vectors>(entries, batch, units_split ? all : panels, units_of(layers_[0], units_split), 0, own);
+          const Range units = units_of(layers_[0], units_split);
+          forward_sparse<vectors>(entries, batch, units_split ? all : panels, units, 0, own);
         });
         if (split) barrier.wait();
       } else {
@@ -1324,21 +1348,17 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
             totals.squares[static_cast<size_t>(m)] += panel_squares[static_cast<size_t>(p * outputs + m)];
         }
         steps_done = step + 1;
-        const auto now = std::chrono::steady_clock::now();
-        if (now - asked > std::chrono::milliseconds(50)) {
-          asked = now;
-          if (interrupt && interrupt()) stop.store(true, std::memory_order_relaxed);
-        }
+        watch.look();
       }
       barrier.wait();
-      if (stop.load(std::memory_order_relaxed)) return;
+      if (watch.stopped()) return;
     }
   });
   return totals;
 }
 
-// Forward passes over blocks of rows, each by one thread in its own share of the memory; done(member, batch, first
-// panel, block) after each.
+// Forward passes over blocks of rows, each by one thread in its own share of the memory; done(batch, first panel, the
+// thread's own) after each.
 template <class T, bool pairs>
 template <class Done>
 void Network<T, pairs>::each_block(const Examples& examples, const Interrupt& interrupt, Done done) {
@@ -1348,12 +1368,11 @@ void Network<T, pairs>::each_block(const Examples& examples, const Interrupt& in
   const long block_rows = block_panels * n, blocks = (rows + block_rows - 1) / block_rows;
   reserve(block_panels * members, members);
   if (spec_.sparse) prepare_sparse(sparse_, *examples.csr, spec_.dropouts[0].keep < 1, capacity_ * n);
-  std::atomic<bool> stop{false};
-  auto asked = std::chrono::steady_clock::now();
+  Watch watch(interrupt);
   run_team(members, [&](int member) {
     Scratch& own = scratch_[static_cast<size_t>(member)];
     const long base = member * block_panels;
-    for (long block = member; block < blocks && !stop.load(std::memory_order_relaxed); block += members) {
+    for (long block = member; block < blocks && !watch.stopped(); block += members) {
       const long first = block * block_rows, count = std::min(block_rows, rows - first);
       Batch batch{&examples, {nullptr, first, count, rows}, (count + n - 1) / n, 1.0, false, 0, 0, {}, {}};
       const Range panels{base, base + batch.panels};
@@ -1367,14 +1386,8 @@ void Network<T, pairs>::each_block(const Examples& examples, const Interrupt& in
       }
       for (int l = spec_.sparse ? 2 : 1; l <= depth_; l++)
         forward_layer(batch, l, panels, {0, layers_[l - 1].panels}, base, own);
-      done(batch, base, block, own);
-      if (member == 0) {
-        const auto now = std::chrono::steady_clock::now();
-        if (now - asked > std::chrono::milliseconds(50)) {
-          asked = now;
-          if (interrupt && interrupt()) stop.store(true, std::memory_order_relaxed);
-        }
-      }
+      done(batch, base, own);
+      if (member == 0) watch.look();
     }
   });
 }
@@ -1382,20 +1395,18 @@ void Network<T, pairs>::each_block(const Examples& examples, const Interrupt& in
 template <class T, bool pairs>
 Sums Network<T, pairs>::evaluate(const Examples& examples, const Interrupt& interrupt) {
   const long outputs = spec_.sizes.back();
-  const long most = (examples.rows + n - 1) / n + 1;
-  std::vector<PanelSums> panel_sums(static_cast<size_t>(most));
-  std::vector<double> squares(static_cast<size_t>(most * outputs));
-  long last = 0;
-  each_block(examples, interrupt, [&](const Batch& batch, long base, long, Scratch& own) {
+  const long panels = (examples.rows + n - 1) / n;
+  std::vector<PanelSums> panel_sums(static_cast<size_t>(panels));
+  std::vector<double> squares(static_cast<size_t>(panels * outputs));
+  each_block(examples, interrupt, [&](const Batch& batch, long base, Scratch& own) {
     const long first = batch.rows.first / n;
     for (long p = 0; p < batch.panels; p++)
       panel_sums[static_cast<size_t>(first + p)] =
           output_errors(batch, base + p, base, &squares[static_cast<size_t>((first + p) * outputs)], own);
   });
-  last = (examples.rows + n - 1) / n;
   Sums totals;
   totals.squares.assign(static_cast<size_t>(outputs), 0.0);
-  for (long p = 0; p < last; p++) {
+  for (long p = 0; p < panels; p++) {
     totals.weight += panel_sums[static_cast<size_t>(p)].weight;
     totals.loss += panel_sums[static_cast<size_t>(p)].loss;
     totals.hits += panel_sums[static_cast<size_t>(p)].hits;
@@ -1410,7 +1421,7 @@ void Network<T, pairs>::forward(const Examples& examples, void* out, const Inter
   const Place<T, pairs>& place = places_[depth_];
   const long outputs = place.units;
   T* to = static_cast<T*>(out);
-  each_block(examples, interrupt, [&](const Batch& batch, long base, long, Scratch&) {
+  each_block(examples, interrupt, [&](const Batch& batch, long base, Scratch&) {
     for (long p = 0; p < batch.panels; p++) {
       const T* a = place.a.get() + (base + p) * place.rows * n;
       const long first = batch.rows.first + p * n, count = samples_in(batch, base + p, base);

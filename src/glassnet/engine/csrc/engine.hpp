@@ -65,6 +65,7 @@ struct Csr {  // rows of (column, value) pairs
   bool narrow = false;            // uint16
   const int64_t* indptr = nullptr;
   int64_t rows = 0, columns = 0;
+  int64_t longest = 0;  // the most entries of a row
 };
 
 struct Examples {

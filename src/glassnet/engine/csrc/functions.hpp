@@ -1,5 +1,5 @@
-// Functions of single numbers in loops that the compiler turns into vectors: activations with their derivatives, and the
-// update rules. The formulas are those of glassnet/activations.py and glassnet/optimisers.py.
+// Functions of single numbers in loops that the compiler turns into vectors: activations with their derivatives, and
+// the update rules. The formulas are those of glassnet/activations.py and glassnet/optimisers.py.
 #pragma once
 
 #include <cmath>

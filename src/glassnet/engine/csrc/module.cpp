@@ -1,4 +1,5 @@
-// The Python module glassnet.engine._native: checks what comes in, and calls the engine of the instruction set asked for.
+// The Python module glassnet.engine._native: checks what comes in, and calls the engine of the instruction set that is
+// asked for.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -24,6 +25,7 @@
 #endif
 
 #include "engine.hpp"
+#include "sets.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -31,7 +33,9 @@ using namespace nb::literals;
 namespace {
 
 using glassnet::Csr;
+using glassnet::compiled_sets;
 using glassnet::Examples;
+using glassnet::InstructionSet;
 using glassnet::Spec;
 using glassnet::Stack;
 using glassnet::Sums;
@@ -40,43 +44,8 @@ using glassnet::Type;
 using AnyArray = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 using Indices = nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
-struct InstructionSet {
-  const char* name;
-  bool here;  // whether this processor has it
-  std::unique_ptr<Stack> (*make)(const Spec&);
-  double (*peak)(const std::string&, int, double);
-};
-
-// What the module was compiled for, best first.
-const std::vector<InstructionSet>& compiled() {
-  static const std::vector<InstructionSet> sets = [] {
-    std::vector<InstructionSet> list;
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    [[maybe_unused]] const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                                     __builtin_cpu_supports("bmi2");
-    [[maybe_unused]] const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                                     __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-                                     __builtin_cpu_supports("avx512vl");
-#ifdef GLASSNET_HAVE_AVX512_BF16
-    list.push_back({"avx512_bf16", v4 && __builtin_cpu_supports("avx512bf16"), glassnet::avx512_bf16::make_stack,
-                    glassnet::avx512_bf16::peak});
-#endif
-#ifdef GLASSNET_HAVE_AVX512
-    list.push_back({"avx512", v4, glassnet::avx512::make_stack, glassnet::avx512::peak});
-#endif
-#ifdef GLASSNET_HAVE_AVX2
-    list.push_back({"avx2", v3, glassnet::avx2::make_stack, glassnet::avx2::peak});
-#endif
-#endif
-    list.push_back({"portable", true, glassnet::portable::make_stack, glassnet::portable::peak});
-    return list;
-  }();
-  return sets;
-}
-
 const InstructionSet& chosen(const std::string& name) {
-  for (const InstructionSet& set : compiled())
+  for (const InstructionSet& set : compiled_sets())
     if (set.name == name && set.here) return set;
   throw nb::value_error(("this machine cannot run the instruction set '" + name + "'").c_str());
 }
@@ -135,13 +104,19 @@ CsrArrays make_csr(const AnyArray& data, const AnyArray& indices, const Indices&
   expect(indptr.shape(0) >= 1 && columns >= 0, "indptr must hold at least one entry");
   const int64_t* begin = indptr.data();
   const int64_t rows = static_cast<int64_t>(indptr.shape(0)) - 1;
-  expect(begin[0] == 0 && begin[rows] == static_cast<int64_t>(data.shape(0)), "indptr must go from 0 to the number of entries");
-  for (int64_t row = 0; row < rows; row++) expect(begin[row] <= begin[row + 1], "indptr must not fall");
+  expect(begin[0] == 0 && begin[rows] == static_cast<int64_t>(data.shape(0)),
+         "indptr must go from 0 to the number of entries");
+  int64_t longest = 0;
+  for (int64_t row = 0; row < rows; row++) {
+    expect(begin[row] <= begin[row + 1], "indptr must not fall");
+    longest = std::max(longest, begin[row + 1] - begin[row]);
+  }
   for (size_t i = 0; i < indices.shape(0); i++) {
-    const int64_t column = narrow ? static_cast<const uint16_t*>(indices.data())[i] : static_cast<const int32_t*>(indices.data())[i];
+    const int64_t column = narrow ? static_cast<const uint16_t*>(indices.data())[i]
+                                  : static_cast<const int32_t*>(indices.data())[i];
     expect(0 <= column && column < columns, "an index is outside the columns");
   }
-  csr.view = {type_of(data), data.data(), nullptr, indices.data(), narrow, begin, rows, columns};
+  csr.view = {type_of(data), data.data(), nullptr, indices.data(), narrow, begin, rows, columns, longest};
   return csr;
 }
 
@@ -193,6 +168,7 @@ class Codes {
 template <class X, class Index>
 CsrArrays compress_of(const X* x, int64_t rows, int64_t columns, Type type, bool narrow) {
   auto [indptr, begin] = new_array<int64_t>(static_cast<size_t>(rows) + 1);
+  int64_t longest = 0;
   {
     nb::gil_scoped_release release;
     begin[0] = 0;
@@ -200,10 +176,12 @@ CsrArrays compress_of(const X* x, int64_t rows, int64_t columns, Type type, bool
       int64_t count = 0;
       for (int64_t k = 0; k < columns; k++) count += x[row * columns + k] != 0;
       begin[row + 1] = begin[row] + count;
+      longest = std::max(longest, count);
     }
   }
   const size_t entries = static_cast<size_t>(begin[rows]);
   auto [indices, where] = new_array<Index>(entries);
+  Csr view{type, nullptr, nullptr, where, narrow, begin, rows, columns, longest};
   const auto fill = [&, begin = begin, where = where](auto* values, auto value_of) {
     for (int64_t row = 0; row < rows; row++) {
       int64_t to = begin[row];
@@ -230,12 +208,15 @@ CsrArrays compress_of(const X* x, int64_t rows, int64_t columns, Type type, bool
         return std::pair(code >= 0, static_cast<uint8_t>(code));
       });
     }
-    if (coded && sizeof(X) == 1) return {data, indices, indptr, nb::none(), {type, codes, nullptr, where, narrow, begin, rows, columns}};
+    view.data = codes;
+    if (coded && sizeof(X) == 1) return {data, indices, indptr, nb::none(), view};
     if (coded) {
       auto [kept, values] = new_array<double>(256);
       std::fill(values, values + 256, 0.0);
       std::copy(table.values(), table.values() + table.count(), values);
-      return {data, indices, indptr, kept, {Type::u8, codes, values, where, narrow, begin, rows, columns}};
+      view.type = Type::u8;
+      view.table = values;
+      return {data, indices, indptr, kept, view};
     }
   }
   auto [data, values] = new_array<X>(entries);
@@ -243,7 +224,8 @@ CsrArrays compress_of(const X* x, int64_t rows, int64_t columns, Type type, bool
     nb::gil_scoped_release release;
     fill(values, [](X value) { return std::pair(true, value); });
   }
-  return {data, indices, indptr, nb::none(), {type, values, nullptr, where, narrow, begin, rows, columns}};
+  view.data = values;
+  return {data, indices, indptr, nb::none(), view};
 }
 
 template <class X>
@@ -294,8 +276,7 @@ class Binding {
   }
 
   void set_loss(const std::string& name, double parameter) {
-    loss_ = loss_named(name);
-    stack_->set_loss(loss_, parameter);
+    stack_->set_loss(loss_named(name), parameter);
   }
 
   void set_rules(const std::string& optimiser, const std::vector<double>& given, double l1, double l2, double alpha,
@@ -305,7 +286,8 @@ class Binding {
                                                 {"rmsprop", O::rmsprop}, {"adam", O::adam}, {"adamw", O::adam}};
     glassnet::Rules rules;
     rules.optimiser = named(names, optimiser, "optimiser");
-    const size_t wanted = rules.optimiser == O::sgd ? 0 : rules.optimiser == O::rmsprop ? 2 : rules.optimiser == O::adam ? 4 : 1;
+    const size_t wanted =
+        rules.optimiser == O::sgd ? 0 : rules.optimiser == O::rmsprop ? 2 : rules.optimiser == O::adam ? 4 : 1;
     expect(given.size() == wanted, "the optimiser takes another number of parameters");
     if (wanted == 1) rules.momentum = given[0];
     if (rules.optimiser == O::rmsprop) rules.rho = given[0], rules.epsilon = given[1];
@@ -391,7 +373,8 @@ class Binding {
         expect(stack.spec_.sparse, "this stack takes dense rows, not a Csr");
         examples.csr = &nb::cast<CsrArrays&>(x).view;
         examples.rows = examples.csr->rows;
-        expect(examples.csr->columns == stack.spec_.sizes[0], "x has another number of columns than the stack has inputs");
+        expect(examples.csr->columns == stack.spec_.sizes[0],
+               "x has another number of columns than the stack has inputs");
         return;
       }
       expect(!stack.spec_.sparse, "this stack takes a Csr");
@@ -446,7 +429,8 @@ class Binding {
 
   template <class Array>
   void check_parameters(int layer, int slot, const Array& W, const std::optional<Array>& b) const {
-    expect(1 <= layer && layer < static_cast<int>(spec_.sizes.size()) && -1 <= slot && slot < slots_, "no such layer or slot");
+    expect(1 <= layer && layer < static_cast<int>(spec_.sizes.size()) && -1 <= slot && slot < slots_,
+           "no such layer or slot");
     const int64_t inputs = spec_.sizes[layer - 1], units = spec_.sizes[layer];
     expect(W.ndim() == 2 && static_cast<int64_t>(W.shape(0)) == units && static_cast<int64_t>(W.shape(1)) == inputs &&
                type_of(W) == own_type(),
@@ -463,7 +447,6 @@ class Binding {
   }
 
   Spec spec_;
-  glassnet::Loss loss_ = glassnet::Loss::squared_error;
   int slots_ = 0;
   std::unique_ptr<Stack> stack_;
 };
@@ -474,13 +457,13 @@ NB_MODULE(_native, module) {
   module.doc() = "The native engine: whole epochs of training in one call (see glassnet.engine.native).";
   module.def("instruction_sets", [] {
     std::vector<std::string> names;
-    for (const InstructionSet& set : compiled())
+    for (const InstructionSet& set : compiled_sets())
       if (set.here) names.emplace_back(set.name);
     return names;
   }, "What this machine can run, best first.");
   module.def("compiled_sets", [] {
     std::vector<std::string> names;
-    for (const InstructionSet& set : compiled()) names.emplace_back(set.name);
+    for (const InstructionSet& set : compiled_sets()) names.emplace_back(set.name);
     return names;
   }, "What the module was compiled for, best first.");
   module.def("peak", [](const std::string& isa, const std::string& precision, int threads, double seconds) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine.hpp"
+#include "sets.hpp"
 
 #undef GLASSNET_ISA
 #define GLASSNET_ISA selftest
@@ -22,31 +23,6 @@ namespace {
 
 using namespace glassnet;
 using Vector = std::vector<double>;
-
-struct InstructionSet {
-  const char* name;
-  bool here;
-  std::unique_ptr<Stack> (*make)(const Spec&);
-};
-
-std::vector<InstructionSet> instruction_sets() {
-  std::vector<InstructionSet> sets{{"portable", true, portable::make_stack}};
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-#ifdef GLASSNET_HAVE_AVX2
-  sets.push_back({"avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), avx2::make_stack});
-#endif
-#ifdef GLASSNET_HAVE_AVX512
-  const bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  sets.push_back({"avx512", v4, avx512::make_stack});
-#ifdef GLASSNET_HAVE_AVX512_BF16
-  sets.push_back({"avx512_bf16", v4 && __builtin_cpu_supports("avx512bf16"), avx512_bf16::make_stack});
-#endif
-#endif
-#endif
-  return sets;
-}
 
 struct Case {
   const char* name;
@@ -152,7 +128,8 @@ Data make_data(const Case& c) {
     const int64_t outputs = c.sizes.back();
     data.classes.push_back(static_cast<int64_t>(uniform(random) * static_cast<double>(outputs)));
     for (int64_t m = 0; m < outputs; m++) {
-      const double given = c.loss == Loss::poisson ? std::floor(uniform(random) * 4) : static_cast<float>(normal(random));
+      const bool counts = c.loss == Loss::poisson;
+      const double given = counts ? std::floor(uniform(random) * 4) : static_cast<float>(normal(random));
       const bool label = c.loss == Loss::binary_cross_entropy;
       data.targets.push_back(c.classes ? data.classes.back() == m : label ? given > 0 : given);
     }
@@ -193,9 +170,10 @@ struct Plain {
     for (auto* list : {&gradient.W, &gradient.b})
       for (Vector& values : *list) std::fill(values.begin(), values.end(), 0.0);
     double weight = 0, loss = 0;
-    for (int64_t i = at; i < at + count; i++) weight += data.weights[static_cast<size_t>(data.order[static_cast<size_t>(i)])];
+    const auto row_of = [&](int64_t i) { return static_cast<size_t>(data.order[static_cast<size_t>(i)]); };
+    for (int64_t i = at; i < at + count; i++) weight += data.weights[row_of(i)];
     for (int64_t i = at; i < at + count; i++) {
-      const size_t row = static_cast<size_t>(data.order[static_cast<size_t>(i)]);
+      const size_t row = row_of(i);
       std::vector<Vector> a(static_cast<size_t>(depth) + 1), sigmas(a.size()), slopes(a.size()), masks(a.size());
       const auto drop = [&](int l) {
         for (size_t m = 0; m < a[l].size(); m++) {
@@ -203,7 +181,8 @@ struct Plain {
           a[l][m] *= masks[l][m];
         }
       };
-      for (int64_t k = 0; k < c.sizes[0]; k++) a[0].push_back(data.x[row * static_cast<size_t>(c.sizes[0]) + static_cast<size_t>(k)]);
+      const float* x = &data.x[row * static_cast<size_t>(c.sizes[0])];
+      a[0].assign(x, x + c.sizes[0]);
       drop(0);
       for (int l = 1; l <= depth; l++) {
         const size_t M = static_cast<size_t>(c.sizes[l]), K = static_cast<size_t>(c.sizes[l - 1]);
@@ -277,7 +256,10 @@ struct Plain {
           case Optimiser::sgd: w[i] -= lr * d; break;
           case Optimiser::momentum: m[i] = r.momentum * m[i] - lr * d, w[i] += m[i]; break;
           case Optimiser::nesterov: m[i] = r.momentum * m[i] - lr * d, w[i] += r.momentum * m[i] - lr * d; break;
-          case Optimiser::rmsprop: m[i] = r.rho * m[i] + (1 - r.rho) * d * d, w[i] -= lr * d / (std::sqrt(m[i]) + r.epsilon); break;
+          case Optimiser::rmsprop:
+            m[i] = r.rho * m[i] + (1 - r.rho) * d * d;
+            w[i] -= lr * d / (std::sqrt(m[i]) + r.epsilon);
+            break;
           case Optimiser::adam:
             m[i] = r.beta_1 * m[i] + (1 - r.beta_1) * d, v[i] = r.beta_2 * v[i] + (1 - r.beta_2) * d * d;
             w[i] -= lr * m[i] / (1 - std::pow(r.beta_1, t)) /
@@ -321,7 +303,8 @@ double worst(const InstructionSet& set, const Case& c, bool bfloat16, int thread
   const int depth = static_cast<int>(c.activations.size());
   const Data data = make_data(c);
   Spec spec;
-  spec.float64 = sizeof(T) == 8, spec.bfloat16 = bfloat16, spec.sparse = c.sparse, spec.threads = threads, spec.seed = seed;
+  spec.float64 = sizeof(T) == 8, spec.bfloat16 = bfloat16, spec.sparse = c.sparse;
+  spec.threads = threads, spec.seed = seed;
   spec.sizes = c.sizes;
   std::mt19937 random(11);
   std::normal_distribution<double> normal;
@@ -334,14 +317,16 @@ double worst(const InstructionSet& set, const Case& c, bool bfloat16, int thread
     for (int64_t i = 0; i < c.sizes[l + 1]; i++) b.push_back(static_cast<float>(0.1 * normal(random)));
     start.W.push_back(W), start.b.push_back(b);
   }
-  for (int l = 0; l <= depth; l++) spec.dropouts.push_back({c.keeps.empty() ? 1 : c.keeps[static_cast<size_t>(l)], c.inverted});
+  for (int l = 0; l <= depth; l++)
+    spec.dropouts.push_back({c.keeps.empty() ? 1 : c.keeps[static_cast<size_t>(l)], c.inverted});
   const std::unique_ptr<Stack> stack = set.make(spec);
   stack->set_loss(c.loss, parameter_of(c.loss));
   stack->set_rules(c.rules);
   for (int l = 0; l < depth; l++) stack->set(l + 1, -1, as<T>(start.W[l]).data(), as<T>(start.b[l]).data());
 
   const std::vector<T> targets = as<T>(data.targets), weights = as<T>(data.weights);
-  const Csr csr{Type::f32, data.entries.data(), nullptr, data.columns.data(), false, data.begin.data(), rows, c.sizes[0]};
+  const Csr csr{Type::f32, data.entries.data(), nullptr, data.columns.data(), false, data.begin.data(),
+                rows,      c.sizes[0],          c.sizes[0]};
   Examples examples;
   examples.type = c.type;
   examples.x = c.type == Type::u8 ? static_cast<const void*>(data.bytes.data()) : data.x.data();
@@ -359,14 +344,17 @@ double worst(const InstructionSet& set, const Case& c, bool bfloat16, int thread
     const Plan plan{data.order.data(), rows, 0, c.batch, epoch, epoch * steps, lrs.data(), steps};
     const Sums sums = stack->train(examples, plan, nullptr);
     double loss = 0;
-    for (int64_t step = 0; step < steps; step++)
-      loss += plain.step(data, step * c.batch, std::min(c.batch, rows - step * c.batch), epoch, lrs[0], epoch * steps + step + 1);
+    for (int64_t step = 0; step < steps; step++) {
+      const int64_t at = step * c.batch;
+      loss += plain.step(data, at, std::min(c.batch, rows - at), epoch, lrs[0], epoch * steps + step + 1);
+    }
     worst = std::max(worst, std::abs(sums.loss - loss) / std::abs(loss));
   }
   for (int l = 0; l < depth; l++) {
     std::vector<T> W(start.W[l].size()), b(start.b[l].size());
     stack->get(l + 1, -1, W.data(), b.data());
-    worst = std::max({worst, distance(Vector(W.begin(), W.end()), plain.theta.W[l]), distance(Vector(b.begin(), b.end()), plain.theta.b[l])});
+    worst = std::max({worst, distance(Vector(W.begin(), W.end()), plain.theta.W[l]),
+                      distance(Vector(b.begin(), b.end()), plain.theta.b[l])});
   }
   std::vector<T> out(static_cast<size_t>(rows * c.sizes.back()));
   stack->forward(examples, out.data(), nullptr);
@@ -391,21 +379,31 @@ std::vector<Case> cases() {
   decayed.decay = 0.1, decayed.decay_by_lr = true;
   std::vector<Case> list{
       {"one layer", {7, 3}, {A::identity}, Loss::cross_entropy, rules(Optimiser::sgd), 10},
-      {"one unit", {1, 1, 1}, {A::tanh, A::identity}, Loss::squared_error, rules(Optimiser::momentum), 1, Type::f32, false, false},
-      {"65 columns, a last batch of 1", {65, 33, 17, 5}, {A::relu, A::leaky_relu, A::identity}, Loss::cross_entropy, rules(Optimiser::sgd), 13},
+      {"one unit", {1, 1, 1}, {A::tanh, A::identity},
+       Loss::squared_error, rules(Optimiser::momentum), 1, Type::f32, false, false},
+      {"65 columns, a last batch of 1", {65, 33, 17, 5}, {A::relu, A::leaky_relu, A::identity},
+       Loss::cross_entropy, rules(Optimiser::sgd), 13},
       {"bytes", {20, 40, 4}, {A::logistic, A::identity}, Loss::cross_entropy, rules(Optimiser::nesterov), 53, Type::u8},
-      {"wide", {30, 130, 70, 3}, {A::elu, A::gelu, A::identity}, Loss::huber, rules(Optimiser::adam), 32, Type::f32, false, false, true},
-      {"few rows in a batch", {30, 130, 70, 3}, {A::silu, A::softplus, A::identity}, Loss::poisson, decayed, 3, Type::f32, false, false},
-      {"dropout", {21, 30, 20, 4}, {A::relu, A::tanh, A::identity}, Loss::cross_entropy, rules(Optimiser::sgd), 20, Type::f32, false, true, true, {0.8, 0.5, 0.6, 1}},
-      {"plain dropout, sparse", {90, 40, 4}, {A::tanh, A::identity}, Loss::binary_cross_entropy, rules(Optimiser::adam), 20, Type::f32, true, false, false, {0.7, 0.5, 1}, false},
+      {"wide", {30, 130, 70, 3}, {A::elu, A::gelu, A::identity},
+       Loss::huber, rules(Optimiser::adam), 32, Type::f32, false, false, true},
+      {"few rows in a batch", {30, 130, 70, 3}, {A::silu, A::softplus, A::identity},
+       Loss::poisson, decayed, 3, Type::f32, false, false},
+      {"dropout", {21, 30, 20, 4}, {A::relu, A::tanh, A::identity},
+       Loss::cross_entropy, rules(Optimiser::sgd), 20, Type::f32, false, true, true, {0.8, 0.5, 0.6, 1}},
+      {"plain dropout, sparse", {90, 40, 4}, {A::tanh, A::identity},
+       Loss::binary_cross_entropy, rules(Optimiser::adam), 20, Type::f32, true, false, false, {0.7, 0.5, 1}, false},
       {"sparse", {90, 70, 9}, {A::relu, A::identity}, Loss::cross_entropy, rules(Optimiser::sgd), 25, Type::f32, true},
-      {"sparse, small batches", {90, 30, 9}, {A::logistic, A::identity}, Loss::absolute_error, rules(Optimiser::sgd), 4, Type::f32, true, false},
+      {"sparse, small batches", {90, 30, 9}, {A::logistic, A::identity},
+       Loss::absolute_error, rules(Optimiser::sgd), 4, Type::f32, true, false},
       {"penalties and clipping", {20, 30, 6}, {A::tanh, A::identity}, Loss::cross_entropy, penalised, 20},
-      {"penalties and clipping, sparse", {90, 30, 6}, {A::tanh, A::identity}, Loss::cross_entropy, penalised, 20, Type::f32, true},
-      {"penalties beside a sum of losses, Adam's other epsilon", {20, 30, 6}, {A::tanh, A::identity}, Loss::cross_entropy, summed, 20, Type::f32, false, true, true},
+      {"penalties and clipping, sparse", {90, 30, 6}, {A::tanh, A::identity},
+       Loss::cross_entropy, penalised, 20, Type::f32, true},
+      {"penalties beside a sum of losses, Adam's other epsilon", {20, 30, 6}, {A::tanh, A::identity},
+       Loss::cross_entropy, summed, 20, Type::f32, false, true, true},
       {"max-norm", {20, 30, 6}, {A::tanh, A::identity}, Loss::cross_entropy, bounded, 20},
       {"max-norm, sparse", {90, 30, 6}, {A::tanh, A::identity}, Loss::cross_entropy, bounded, 20, Type::f32, true},
-      {"softmax and log loss", {20, 30, 6}, {A::softmax, A::softmax}, Loss::log_loss, rules(Optimiser::sgd), 20, Type::f32, false, true, false, {1, 0.6, 1}},
+      {"softmax and log loss", {20, 30, 6}, {A::softmax, A::softmax},
+       Loss::log_loss, rules(Optimiser::sgd), 20, Type::f32, false, true, false, {1, 0.6, 1}},
       {"frozen", {20, 30, 20, 6}, {A::tanh, A::tanh, A::identity}, Loss::cross_entropy, rules(Optimiser::adam), 20}};
   list.back().frozen = 1;
   return list;
@@ -416,7 +414,7 @@ std::vector<Case> cases() {
 int main(int count, char** arguments) {
   const int threads = count > 1 ? std::atoi(arguments[1]) : 2;
   int passed = 0, failed = 0;
-  for (const InstructionSet& set : instruction_sets()) {
+  for (const InstructionSet& set : compiled_sets()) {
     if (count > 2 && std::find(arguments + 2, arguments + count, std::string(set.name)) == arguments + count) continue;
     if (!set.here) {
       std::printf("%s: not on this machine\n", set.name);

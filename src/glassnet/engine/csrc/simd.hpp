@@ -67,8 +67,8 @@ inline Vector<T> spread(T value) {
   return value - Vector<T>{};
 }
 
-// Asks for a share of a block of memory that will be read soon, in equal parts: part `part` of `parts`. Always inline: GCC
-// takes a function that only asks for one without effect, and drops the call.
+// Asks for a share of a block of memory that will be read soon, in equal parts: part `part` of `parts`. Always inline:
+// GCC takes a function that only asks for one without effect, and drops the call.
 template <class T>
 [[gnu::always_inline]] inline void prefetch_part(const T* block, long count, long part, long parts) {
   const char* from = reinterpret_cast<const char*>(block);

@@ -1,5 +1,5 @@
-// A team of threads of this process's own, made for one call and gone after it: nothing is left to spin, to be inherited
-// by a fork, or to be shared with another library.
+// A team of threads of this process's own, made for one call and gone after it: nothing is left to spin, to be
+// inherited by a fork, or to be shared with another library.
 #pragma once
 
 #include <atomic>
@@ -55,11 +55,12 @@ void run_team(int members, const Work& work) {
   for (std::thread& other : others) other.join();
 }
 
-// The share of member `member` of `count` things: [first, last).
-struct Share {
+struct Range {  // [first, last)
   long first, last;
 };
-inline Share share_of(long count, int member, int members) {
+
+// The share of member `member` of `count` things.
+inline Range share_of(long count, int member, int members) {
   return {count * member / members, count * (member + 1) / members};
 }
 
