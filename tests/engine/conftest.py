@@ -2,6 +2,7 @@
 
 import pytest
 
+from glassnet.engine import devices
 from glassnet.engine import native as engine
 
 MISSING = engine.missing()
@@ -18,7 +19,7 @@ def native():
 @pytest.fixture
 def four_cores(native, monkeypatch):
     """As many threads as are asked for, up to 4, whatever the machine has."""
-    monkeypatch.setattr(native, "available_cores", lambda: 4)
+    monkeypatch.setattr(devices, "available_cores", lambda: 4)
 
 
 @pytest.fixture(params=["none"] if MISSING else engine.instruction_sets())

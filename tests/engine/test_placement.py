@@ -14,7 +14,7 @@ import glassnet
 from glassnet import Network
 from glassnet.config import TrainingConfig
 from glassnet.data.examples import Examples
-from glassnet.engine import NativeEngine
+from glassnet.engine import NativeEngine, devices
 from glassnet.engine import native as module
 from glassnet.errors import ConfigError
 from glassnet.layers import Dense
@@ -305,7 +305,8 @@ def test_an_instruction_set_can_be_forced(isa):
 
 @pytest.mark.parametrize(("asked", "used"), [(1, 1), (2, 2), (3, 3), (10_000, 3), (None, 3)])
 def test_never_more_threads_than_cores(monkeypatch, asked, used):
-    monkeypatch.setattr(module, "available_cores", lambda: 3)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(devices, "available_cores", lambda: 3)
     with engine(threads=asked).limited() as threads:
         assert threads == used
 

@@ -9,7 +9,6 @@ import pytest
 from scipy import sparse
 from sklearn import neural_network
 from sklearn.datasets import load_digits
-from threadpoolctl import threadpool_limits
 
 import glassnet
 from cases.estimators import LABELS, NUMBERS, PATHS, Path
@@ -153,8 +152,7 @@ def test_lbfgs_reaches_the_same_optimum(
         kind,
         weights,
     )
-    with threadpool_limits(1):  # which is quicker for products as small as these
-        theirs, ours = both(cls, path, digits)
+    theirs, ours = both(cls, path, digits)
     assert ours.loss_ == pytest.approx(theirs.loss_, rel=1e-4)
     X, _ = digits
     predict = "predict_proba" if cls == "MLPClassifier" else "predict"

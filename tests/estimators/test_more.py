@@ -193,11 +193,9 @@ def test_initial_weights(digits: tuple[np.ndarray, np.ndarray]) -> None:
     X, y = digits
     first = classifier().fit(X, y)
     given = classifier(initial_weights=(first.coefs_, first.intercepts_), random_state=9, max_iter=1).fit(X, y)
-    from_estimator = classifier(initial_weights=first, random_state=9, max_iter=1).fit(X, y)
-    np.testing.assert_array_equal(given.coefs_[0], from_estimator.coefs_[0])
     assert 0 < np.abs(given.coefs_[0] - first.coefs_[0]).max() < 0.01
     with pytest.raises(ShapeError, match="initial_weights must have the shapes"):
-        MLPClassifier((5,), initial_weights=first).fit(X, y)
+        MLPClassifier((5,), initial_weights=(first.coefs_, first.intercepts_)).fit(X, y)
     with pytest.raises(ConfigError, match="pair of lists"):
         classifier(initial_weights=3).fit(X, y)
 

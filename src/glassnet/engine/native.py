@@ -26,8 +26,9 @@ import numpy as np
 from glassnet import activations, losses, optimisers
 from glassnet.arrays import Array, as_dense, is_sparse
 from glassnet.data.examples import Examples
+from glassnet.engine import devices
 from glassnet.engine.base import Engine, Totals, threads_text
-from glassnet.engine.devices import CPU, available_cores, default_threads
+from glassnet.engine.devices import CPU
 from glassnet.errors import ConfigError
 from glassnet.layers import Dense, Dropout
 from glassnet.losses import Loss
@@ -232,7 +233,7 @@ class Forward:
 
 
 def _threads(asked: int | None) -> int:
-    return min(asked, available_cores()) if asked else default_threads()
+    return min(asked, devices.available_cores()) if asked else devices.default_threads()
 
 
 # The engine

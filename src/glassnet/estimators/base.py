@@ -28,7 +28,7 @@ from glassnet.engine import limited_threads, native
 from glassnet.engine.devices import CPU
 from glassnet.errors import ConfigError, InputError, NotFiniteError, ShapeError
 from glassnet.estimators.lbfgs import fit_lbfgs
-from glassnet.estimators.progress import EstimatorTrainer, Memory, Progress, fresh_figures
+from glassnet.estimators.progress import CURVES, EstimatorTrainer, Memory, Progress, fresh_figures
 from glassnet.inspection.trace import Trace, trace
 from glassnet.losses import Loss
 from glassnet.messages import say
@@ -88,7 +88,7 @@ PARAMETERS = """hidden_layer_sizes : int or sequence of int, default (100,)
         Initial weights. "auto": those of scikit-learn, Glorot's rule for weights and biases. By name or with
         parameters: "xavier", "he", "lecun", "orthogonal", "normal" and so on (see ``glassnet.initialisers``); biases
         are then 0.
-    initial_weights : pair of lists, or fitted estimator, optional
+    initial_weights : pair of lists, optional
         ``(coefs, intercepts)`` to start from, in the shapes of ``coefs_`` and ``intercepts_``.
     l1, l2 : float ≥ 0, default 0.0
         λ of λ‖W‖₁ and ½λ‖W‖², in the mean loss.
@@ -105,7 +105,8 @@ PARAMETERS = """hidden_layer_sizes : int or sequence of int, default (100,)
         Of the learning rate over ``max_iter`` epochs: "step", "exponential", "linear", "cosine", "one_cycle",
         "reduce_on_plateau" and so on. Training then ends after ``max_iter`` epochs, ``tol`` does not count.
     standardize : bool, default False
-        Scale each feature to mean 0 and variance 1 (and the target of a regressor, but for counts). Costs a copy of X.
+        Scale each feature to mean 0 and variance 1 (and the target of a regressor, but for counts). Costs a copy of X,
+        and for float32 another one while it is made.
     callbacks : sequence of glassnet.training.Callback, default ()
     device : str, default "cpu"
         "cpu", "cuda" and so on; "auto" takes an accelerator if there is one.
@@ -257,8 +258,10 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if (X_val is None) != (y_val is None):
             raise InputError(say("give X_val and y_val together"))
         examples = Examples(as_csr(X) if is_sparse(X) else X, targets, weight)
+        self.coefs_ = [array if array.flags.writeable else array.copy("K") for array in self.coefs_]
+        self.intercepts_ = [array if array.flags.writeable else array.copy() for array in self.intercepts_]
         network = self._network(training=True)
-        if self.optimizer is None and self.solver == "lbfgs":
+        if self._uses_lbfgs():
             self._fit_lbfgs(network, examples)
         else:
             self._fit_stochastic(network, examples, y, (X_val, y_val), random, incremental=incremental)
@@ -271,13 +274,20 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         sizes = list(given) if hasattr(given, "__iter__") else [given]
         if any(size <= 0 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        if not all(isinstance(size, Integral) for size in sizes):
+            raise TypeError(f"hidden_layer_sizes must be whole numbers, got {sizes}.")
         return [int(size) for size in sizes]
 
     def _initialise(self, sizes: list[int], dtype: Any, random: np.random.RandomState) -> None:
         self._memory = Memory()
         self.n_layers_ = len(sizes)
         self.out_activation_ = self._out_activation()
-        fresh_figures(self)
+        self.n_iter_ = 0
+        self.t_ = 0
+        for name in CURVES:
+            self.__dict__.pop(name, None)
+        if not self._uses_lbfgs():
+            fresh_figures(self)
         if self.initial_weights is not None:
             coefs, intercepts = self._given_weights(sizes)
         elif isinstance(self.init, str) and self.init == "auto":
@@ -308,14 +318,10 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _given_weights(self, sizes: list[int]) -> tuple[Sequence[np.ndarray], Sequence[np.ndarray]]:
         given = self.initial_weights
-        if hasattr(given, "coefs_"):
-            given = (given.coefs_, given.intercepts_)
         try:
             coefs, intercepts = ([np.asarray(array) for array in arrays] for arrays in given)
         except (TypeError, ValueError):
-            raise ConfigError(
-                say("initial_weights must be a pair of lists (coefs, intercepts), or a fitted estimator")
-            ) from None
+            raise ConfigError(say("initial_weights must be a pair of lists (coefs, intercepts)")) from None
         shapes = [(coef.shape, intercept.shape) for coef, intercept in zip(coefs, intercepts, strict=False)]
         wanted = [((n_in, n_out), (n_out,)) for n_in, n_out in pairwise(sizes)]
         if shapes != wanted or len(coefs) != len(intercepts):
@@ -335,6 +341,9 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     @property
     def _stops_early(self) -> bool:
         return not isinstance(self.early_stopping, (bool, np.bool_)) or bool(self.early_stopping)
+
+    def _uses_lbfgs(self) -> bool:
+        return bool(self.optimizer is None and self.solver == "lbfgs")
 
     def _uses_sgd(self) -> bool:
         return bool(self.optimizer is None and self.solver == "sgd")
@@ -389,6 +398,10 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     ) -> None:
         early = self._stops_early
         memory = self._memory
+        if not hasattr(self, "loss_curve_"):  # until now it was L-BFGS
+            fresh_figures(self)
+        if not early:
+            memory.best = {}
         rows = validation = None
         if held_out[0] is not None:
             validation = self._validation(*held_out)
@@ -425,13 +438,17 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         try:
             self.history_ = trainer.fit(examples, validation, rows=rows)
         except NotFiniteError as error:
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-                f"preprocessed. ({error})"
-            ) from error
+            if not memory.best:
+                raise ValueError(
+                    "Solver produced non-finite parameter weights. The input data may contain large values and need to "
+                    f"be preprocessed. ({error})"
+                ) from error
+            self.history_ = trainer.history
+            trainer.stop("diverged", str(error))
+            warnings.warn(f"{error} The parameters are those of the best epoch.", ConvergenceWarning, stacklevel=4)
         memory.optimiser = {"name": trainer.optimiser.name, **trainer.updater.state()}
         memory.lr, memory.schedule = trainer.base_lr, trainer.schedule_state
-        if memory.best and (progress.stopped or not incremental):
+        if memory.best and (progress.stopped or not incremental or self.history_.stop_code == "diverged"):
             network.set_parameters(memory.best)
         if self.history_.stop_code == "interrupted":
             warnings.warn("Training interrupted by user.", stacklevel=4)
@@ -505,7 +522,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             )
 
     def _check_solver(self) -> bool:
-        if self.optimizer is None and self.solver == "lbfgs":
+        if self._uses_lbfgs():
             raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
         return True
 
@@ -516,7 +533,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if not self.standardize:
             return X
         if fit:
-            self.scaler_ = StandardScaler(with_mean=not is_sparse(X)).fit(X)
+            self.scaler_ = StandardScaler(with_mean=not is_sparse(X)).set_output(transform="default").fit(X)
         return self.scaler_.transform(X)
 
     def _features(self, X: Any) -> Any:
@@ -535,12 +552,14 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             run = lambda rows: network.forward(as_dense(rows))  # noqa: E731
         return np.concatenate([run(X[start : start + _ROWS]) for start in range(0, max(X.shape[0], 1), _ROWS)])
 
-    def _outputs(self, X: Any, samples: int = 0) -> tuple[np.ndarray, np.ndarray | None]:
-        """Probabilities or means (N, n_outputs), and their spread over ``samples`` dropout masks."""
+    def _net_outputs(self, X: Any) -> np.ndarray:
+        """a^L (N, n_outputs) of rows in the user's form: logits, or the regressor's numbers."""
+        X = self._features(X)
+        return self._forward(self._network(), X)
+
+    def _sampled(self, X: Any, samples: int) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities or means (N, n_outputs) over ``samples`` dropout masks, and their standard deviation."""
         X, loss = self._features(X), self._make_loss()
-        if not samples:
-            with np.errstate(over="ignore", invalid="ignore"):
-                return np.asarray(loss.link(self._forward(self._network(), X))), None
         network = self._network(training=True)
         if samples < 0 or not any(layer.kind == "dropout" for layer in network.layers):
             raise ConfigError(say("samples must be 0 or more, and needs a network with dropout"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
+from scipy.special import log_softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
@@ -14,6 +15,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
+from glassnet.activations import logistic, softmax, softplus
+from glassnet.arrays import is_sparse
 from glassnet.errors import DataError
 from glassnet.estimators.base import BaseMLP, documented
 from glassnet.losses import BinaryCrossEntropy, CrossEntropy, Loss
@@ -158,7 +161,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _targets(self, y: Any, dtype: Any, *, fresh: bool = False) -> np.ndarray:
         if self._label_binarizer.y_type_ == "multiclass":
             return np.asarray(np.searchsorted(self.classes_, y))
-        return np.asarray(self._label_binarizer.transform(y), dtype=dtype)
+        y = self._label_binarizer.transform(y)
+        return np.asarray(y.toarray() if is_sparse(y) else y, dtype=dtype)
 
     def _n_outputs(self, y: Any) -> int:
         kind = self._label_binarizer.y_type_
@@ -223,15 +227,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._label_binarizer.fit(y if type_of_target(y).startswith("multilabel") else classes)
         return self._fit(X, y, sample_weight, incremental=True, X_val=X_val, y_val=y_val)
 
-    def predict(self, X: Any, *, samples: int = 0) -> np.ndarray:
+    def predict(self, X: Any, *, samples: int = 0) -> Any:
         """Labels, (n_samples,) or (n_samples, n_labels).
 
         With ``samples`` > 0, those of the mean over so many random dropout masks (Gal and Ghahramani 2016).
         """
-        p, _ = self._outputs(X, samples)
+        a = self._sampled(X, samples)[0] - 0.5 if samples else self._net_outputs(X)
         if self._label_binarizer.y_type_ == "multiclass":
-            return np.asarray(self.classes_[p.argmax(axis=1)])
-        return np.asarray(self._label_binarizer.inverse_transform(p.ravel() if self.n_outputs_ == 1 else p))
+            return self.classes_[a.argmax(axis=1)]
+        return self._label_binarizer.inverse_transform(a.ravel() if self.n_outputs_ == 1 else a, threshold=0.0)
 
     def predict_proba(self, X: Any, *, samples: int = 0, return_std: bool = False) -> Any:
         """Probabilities of the classes (n_samples, n_classes), or of each label.
@@ -239,16 +243,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         With ``samples`` > 0 the mean over so many random dropout masks, and with ``return_std`` also the standard
         deviation over them, as a second array.
         """
-        p, spread = self._outputs(X, samples)
-        if self.n_outputs_ == 1:
-            p = np.hstack([1 - p, p])
-            spread = None if spread is None else np.hstack([spread, spread])
-        return (p, np.zeros_like(p) if spread is None else spread) if return_std else p
+        if samples:
+            p, spread = self._sampled(X, samples)
+            if self.n_outputs_ == 1:
+                p, spread = np.hstack([1 - p, p]), np.hstack([spread, spread])
+            return (p, spread) if return_std else p
+        a = self._net_outputs(X)
+        if self.out_activation_ == "softmax":
+            p = softmax(a)
+        else:
+            p = logistic(np.hstack([-a, a]) if self.n_outputs_ == 1 else a)
+        return (p, np.zeros_like(p)) if return_std else p
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """The logarithm of :meth:`predict_proba`."""
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.log(self.predict_proba(X)))
+        """The logarithm of :meth:`predict_proba`, from the logits: finite also where a probability rounds to 0."""
+        a = self._net_outputs(X)
+        if self.out_activation_ == "softmax":
+            return np.asarray(log_softmax(a, axis=1))
+        return -np.asarray(softplus(np.hstack([a, -a]) if self.n_outputs_ == 1 else -a))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

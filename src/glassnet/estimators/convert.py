@@ -234,7 +234,13 @@ def from_sklearn(estimator: Any) -> Any:
     dtype = estimator.coefs_[0].dtype
     ours.coefs_ = [np.array(coef.T, order="C").T for coef in estimator.coefs_]
     ours.intercepts_ = [np.array(intercept) for intercept in estimator.intercepts_]
-    ours._memory = Memory(epochs=len(getattr(estimator, "loss_curve_", [])), optimiser=_state_of(estimator))
+    own = getattr(estimator, "_optimizer", None)
+    ours._memory = Memory(
+        epochs=len(getattr(estimator, "loss_curve_", [])),
+        optimiser=_state_of(estimator),
+        lr=getattr(own, "learning_rate", None) if estimator.solver == "sgd" else None,
+        waited=int(getattr(estimator, "_no_improvement_count", 0)),
+    )
     for name in (*_FIGURES, "feature_names_in_", "classes_", "_label_binarizer"):
         if hasattr(estimator, name):
             value = getattr(estimator, name)
@@ -297,15 +303,15 @@ def to_sklearn(estimator: BaseMLP) -> Any:
             setattr(theirs, name, list(value) if isinstance(value, list) else value)
     theirs._no_improvement_count = estimator._memory.waited
     theirs._random_state = np.random.RandomState()
-    _give_state(theirs, estimator._memory.optimiser)
+    _give_state(theirs, estimator._memory)
     return theirs
 
 
-def _give_state(theirs: Any, state: dict[str, Any] | None) -> None:
+def _give_state(theirs: Any, memory: Memory) -> None:
     """Let scikit-learn's optimiser, if it has the same rule, go on where ours stands."""
     from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
-    params = theirs.coefs_ + theirs.intercepts_
+    params, state = theirs.coefs_ + theirs.intercepts_, memory.optimiser
     if state is None or theirs.solver == "lbfgs":
         return
 
@@ -324,6 +330,7 @@ def _give_state(theirs: Any, state: dict[str, Any] | None) -> None:
             theirs.nesterovs_momentum,
             theirs.power_t,
         )
+        own.learning_rate = memory.lr or own.learning_rate
         if state["slots"]:
             own.velocities = slot("velocity")
     else:

@@ -170,11 +170,12 @@ class Progress(Callback):
             print(f"{reason} Stopping.")
 
 
+CURVES = ("loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_")
+
+
 def fresh_figures(estimator: BaseMLP) -> None:
     """The fitted attributes as they are before the first epoch."""
     early = estimator._stops_early
-    estimator.n_iter_ = 0
-    estimator.t_ = 0
     estimator.loss_curve_ = []
     estimator.best_loss_ = None if early else math.inf
     estimator.validation_scores_ = [] if early else None

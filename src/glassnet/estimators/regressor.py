@@ -191,11 +191,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         With ``samples`` > 0 the mean over so many random dropout masks (Gal and Ghahramani 2016), and with
         ``return_std`` also the standard deviation over them, as a second array.
         """
-        mean, spread = self._outputs(X, samples)
+        if samples:
+            mean, spread = self._sampled(X, samples)
+        else:
+            with np.errstate(over="ignore", invalid="ignore"):
+                mean = np.asarray(self._make_loss().link(self._net_outputs(X)))
+            spread = np.zeros_like(mean)
         if self.standardize:
-            mean = mean * self._target_scale + self._target_mean
-            spread = None if spread is None else spread * self._target_scale
-        spread = np.zeros_like(mean) if spread is None else spread
+            mean, spread = mean * self._target_scale + self._target_mean, spread * self._target_scale
         if mean.shape[1] == 1:
             mean, spread = mean.ravel(), spread.ravel()
         return (mean, spread) if return_std else mean
