@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn import neural_network
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.model_selection import train_test_split
@@ -28,6 +30,13 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
 def classifier(**options: Any) -> MLPClassifier:
     return MLPClassifier(**{"hidden_layer_sizes": (20, 15), "random_state": 3, "max_iter": 15, **options})
+
+
+def test_the_shared_parameters_and_defaults_are_scikit_learns() -> None:
+    for ours, theirs in ((MLPClassifier, neural_network.MLPClassifier), (MLPRegressor, neural_network.MLPRegressor)):
+        shared, own = theirs().get_params(), ours().get_params()
+        assert {name: own[name] for name in shared} == shared
+        assert list(inspect.signature(ours).parameters)[: len(shared)] == list(inspect.signature(theirs).parameters)
 
 
 # Each option does what it says: a path of its own, repeatable to the bit, and what it promises
@@ -63,6 +72,26 @@ def test_options_change_training_and_repeat(option: dict[str, Any], digits: tupl
     assert not np.allclose(once.predict_proba(X), plain.predict_proba(X), atol=1e-4)
     reference = classifier(**option, engine="reference").fit(X, y)
     np.testing.assert_allclose(reference.predict_proba(X), once.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("device", ["torch", "auto"])
+def test_other_devices_go_the_same_way(device: str, digits: tuple[np.ndarray, np.ndarray]) -> None:
+    X, y = digits
+    plain, other = classifier(dropout=0.2).fit(X, y), classifier(dropout=0.2, device=device).fit(X, y)
+    np.testing.assert_allclose(other.predict_proba(X), plain.predict_proba(X), atol=1e-9)
+
+
+def test_log_probabilities_are_exact(digits: tuple[np.ndarray, np.ndarray]) -> None:
+    """From the logits; the probabilities themselves are 0 where they are below the least number."""
+    X, y = digits
+    for target in (y, y > 4):
+        fitted = classifier().fit(X, target)
+        far = X * 3000
+        logs, p = fitted.predict_log_proba(far), fitted.predict_proba(far)
+        assert np.isfinite(logs).all()
+        assert (p == 0).any()
+        np.testing.assert_allclose(np.exp(logs), p, atol=1e-12)
+    assert fitted.predict_proba(X)[:, 0] == pytest.approx(1 - fitted.predict_proba(X)[:, 1])
 
 
 def test_max_norm_holds(digits: tuple[np.ndarray, np.ndarray]) -> None:

@@ -42,6 +42,10 @@ from glassnet.training.preparation import Preparation
 _ROWS = 4096  # predicted at a time
 _NATIVE_ROWS = 64  # from which on it pays to hand them to the native engine
 
+NOT_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
+)
+
 PARAMETERS = """hidden_layer_sizes : int or sequence of int, default (100,)
         Units of each hidden layer.
     activation : str, dict, Activation, pair of functions, or list of them, default "relu"
@@ -264,7 +268,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if self._uses_lbfgs():
             self._fit_lbfgs(network, examples)
         else:
-            self._fit_stochastic(network, examples, y, (X_val, y_val), random, incremental=incremental)
+            self._fit_stochastic(network, examples, (X_val, y_val), random, incremental=incremental)
         self.coefs_ = [layer.params["W"].T for layer in network.layers if layer.params]
         self.intercepts_ = [layer.params["b"] for layer in network.layers if layer.params]
         return self
@@ -390,33 +394,14 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self,
         network: Network,
         examples: Examples,
-        y: Any,
         held_out: tuple[Any, Any],
         random: np.random.RandomState,
         *,
         incremental: bool,
     ) -> None:
-        early = self._stops_early
-        memory = self._memory
-        if not hasattr(self, "loss_curve_"):  # until now it was L-BFGS
-            fresh_figures(self)
-        if not early:
-            memory.best = {}
-        rows = validation = None
-        if held_out[0] is not None:
-            validation = self._validation(*held_out)
-        elif early:
-            rows, held = self._split(examples, random)
-            validation = examples.take(held)
-        if early and validation is not None and len(validation) < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-            )
-        if early and self.best_validation_score_ is None:  # early stopping was switched on since the last call
-            self.best_validation_score_ = -math.inf
-        if not early and self.best_loss_ is None:
-            self.best_loss_ = math.inf
-        n = len(examples) if rows is None else len(rows)
+        self._prepare_figures()
+        rows, validation = self._hold_out(examples, held_out, random)
+        n, memory = len(examples) if rows is None else len(rows), self._memory
         progress = Progress(self, rows=n, constant=self._constant(examples, rows), incremental=incremental)
         trainer = EstimatorTrainer(
             network,
@@ -426,33 +411,29 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             memory=memory.optimiser,
         )
         trainer.random = random
+        self.n_iter_ = 0
         if incremental:
             trainer.base_lr = memory.lr or trainer.base_lr
             trainer.schedule_state = memory.schedule or trainer.schedule_state
+            trainer.step = memory.epochs * -(-n // cast(int, trainer.config.batch_size))
         else:
-            memory.waited, self.n_iter_ = 0, 0
-            memory.va, memory.tr = [], []
-        if incremental:
-            self.n_iter_ = 0
-            trainer.step = memory.epochs * -(-n // trainer.config.batch_size)  # type: ignore[operator]
+            memory.waited, memory.va, memory.tr = 0, [], []
         try:
-            self.history_ = trainer.fit(examples, validation, rows=rows)
+            trainer.fit(examples, validation, rows=rows)
         except NotFiniteError as error:
             if not memory.best:
-                raise ValueError(
-                    "Solver produced non-finite parameter weights. The input data may contain large values and need to "
-                    f"be preprocessed. ({error})"
-                ) from error
-            self.history_ = trainer.history
+                raise ValueError(f"{NOT_FINITE} ({error})") from error
             trainer.stop("diverged", str(error))
             warnings.warn(f"{error} The parameters are those of the best epoch.", ConvergenceWarning, stacklevel=4)
+        self.history_ = trainer.history
         memory.optimiser = {"name": trainer.optimiser.name, **trainer.updater.state()}
         memory.lr, memory.schedule = trainer.base_lr, trainer.schedule_state
-        if memory.best and (progress.stopped or not incremental or self.history_.stop_code == "diverged"):
+        code = trainer.history.stop_code
+        if memory.best and (progress.stopped or not incremental or code == "diverged"):
             network.set_parameters(memory.best)
-        if self.history_.stop_code == "interrupted":
+        if code == "interrupted":
             warnings.warn("Training interrupted by user.", stacklevel=4)
-        elif self.history_.stop_code == "epochs" and self.schedule is None and progress.criterion is None:
+        elif code == "epochs" and self.schedule is None and progress.criterion is None:
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
                 "converged yet.",
@@ -460,14 +441,36 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 stacklevel=4,
             )
 
-    def _split(self, examples: Examples, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-        kept, held = train_test_split(
-            np.arange(len(examples)),
-            random_state=random,
-            test_size=self.validation_fraction,
-            stratify=self._strata(examples.y),
-        )
-        return kept, held
+    def _prepare_figures(self) -> None:
+        """Where ``solver`` or ``early_stopping`` have changed since the last call, the figures that now are wanted."""
+        if not hasattr(self, "loss_curve_"):
+            fresh_figures(self)
+        if not self._stops_early:
+            self._memory.best = {}
+            self.best_loss_ = math.inf if self.best_loss_ is None else self.best_loss_
+        elif self.best_validation_score_ is None:
+            self.best_validation_score_ = -math.inf
+
+    def _hold_out(
+        self, examples: Examples, given: tuple[Any, Any], random: np.random.RandomState
+    ) -> tuple[np.ndarray | None, Examples | None]:
+        """The rows to train on (None: all), and the held-out examples if there are any."""
+        rows = validation = None
+        if given[0] is not None:
+            validation = self._validation(*given)
+        elif self._stops_early:
+            rows, held = train_test_split(
+                np.arange(len(examples)),
+                random_state=random,
+                test_size=self.validation_fraction,
+                stratify=self._strata(examples.y),
+            )
+            validation = examples.take(held)
+        if self._stops_early and validation is not None and len(validation) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        return rows, validation
 
     def _validation(self, X: Any, y: Any) -> Examples:
         """The caller's own held-out rows."""
@@ -506,10 +509,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 report=_print_loss if self.verbose else None,
             )
         if not all(np.isfinite(theta).all() for _, theta in network.parameters()):
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-                "preprocessed."
-            )
+            raise ValueError(NOT_FINITE)
         self.loss_ = found.loss + self._constant(examples)
         self.n_iter_ = found.n_iter
         self.history_ = None
