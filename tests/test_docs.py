@@ -1,5 +1,6 @@
 """What the documents say is there, and runs."""
 
+import doctest
 import re
 import subprocess
 import sys
@@ -41,12 +42,39 @@ def blocks(document, language):
 @pytest.mark.parametrize("document", ["README.md", "README.zh-CN.md"])
 def test_the_python_session_runs(document, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (session,) = blocks(document, "python")
+    session, _ = blocks(document, "python")
     exec(compile(session, document, "exec"), {})
     printed = capsys.readouterr().out
     assert "Dense(64, 32" in printed
     assert "the gradients are right" in printed
     assert (tmp_path / "models/digits/model.json").exists()
+
+
+def test_the_session_with_scikit_learn_runs_and_is_the_same_in_chinese(capsys):
+    sessions = [blocks(document, "python")[1] for document in ("README.md", "README.zh-CN.md")]
+    english, chinese = (re.sub(" *#.*", "", session) for session in sessions)
+    assert english == chinese
+    exec(compile(sessions[0], "README.md", "exec"), {})
+    assert float(capsys.readouterr().out) > 0.85
+
+
+def test_the_sessions_with_the_estimators_print_what_the_page_shows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = "docs/from-scikit-learn.md"
+    sessions = "\n".join(blocks(page, "pycon"))
+    runner = doctest.DocTestRunner()
+    runner.run(doctest.DocTestParser().get_doctest(sessions, {}, page, page, 0))
+    result = runner.summarize()
+    assert result.attempted > 40
+    assert not result.failed
+
+
+def test_the_page_on_the_estimators_holds_what_was_measured():
+    page = (ROOT / "docs/from-scikit-learn.md").read_text(encoding="utf-8")
+    for section in ("agreement", "scores", "memory"):
+        found = re.findall(f"<!-- {section}: .*?<!-- end of {section} -->", page, re.S)
+        assert len(found) == 1
+        assert "glassnet" in found[0], f"{section} is empty: run docs/measure_estimators.py"
 
 
 def test_the_command_lines_are_ones_that_are_understood():
