@@ -265,6 +265,10 @@ class Network final : public Stack {
   static int vectors_in(long count) {
     return static_cast<int>(std::min<long>((count + lanes<T> - 1) / lanes<T>, tile_vectors));
   }
+  // Steps of the block that comes after step s: of the same sum, or of the next one, if there is one.
+  static long steps_after(long s, long steps, bool more) {
+    return std::min<long>(block_steps<T>, s < steps ? steps - s : more ? steps : 0);
+  }
   long samples_in(const Batch& batch, long p, long base) const {
     return std::min<long>(n, batch.rows.count - (p - base) * n);
   }
@@ -653,8 +657,9 @@ void Network<T, pairs>::forward_layer(const Batch& batch, int l, Range panels, R
       for (long s = 0; s < steps; s += block_steps<T>) {
         const long here = std::min<long>(block_steps<T>, steps - s);
         const Word* next = W + (u * steps + s + here) * n;  // the block of weights after this one
+        const long after = steps_after(s + here, steps, u + 1 < units.last);
         for (long p = first; p < last; p++) {
-          prefetch_part(next, block_steps<T> * n, p - first, last - first);
+          prefetch_part(next, after * n, p - first, last - first);
           product<T, Word, Reading::along>(rows, vectors_in(samples_in(batch, p, base)), W + (u * steps + s) * n, 0,
                                            a + (p * below_steps + s) * n, here,
                                            place.factor.get() + (p * place.rows + u * n) * n,
@@ -868,8 +873,9 @@ void Network<T, pairs>::backward_layer(const Batch& batch, int l, Range panels, 
         const long here = std::min<long>(block_steps<T>, steps - s);
         const bool more = s + here < steps;
         const Word* next = W + (more ? (s + here) / words * segment : 0) + (more ? u : u + 1) * n * words;
+        const long after = steps_after(s + here, steps, u + 1 < units.last);
         for (long p = first; p < last; p++) {
-          for (long w = 0; w < block_steps<T> / words; w++)
+          for (long w = 0; w * words < after; w++)
             prefetch_part(next + w * segment, n * words, p - first, last - first);
           product<T, Word, Reading::across>(rows, vectors_in(samples_in(batch, p, base)),
                                             W + s / words * segment + u * n * words, segment,
