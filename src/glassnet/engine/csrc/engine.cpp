@@ -462,8 +462,10 @@ void Network<T, pairs>::gather(const Batch& batch, long p, long base, Scratch& o
 
 // ---- A sparse input
 
-// Asks for a row that a later batch will read: rows lie anywhere in memory.
-[[gnu::always_inline]] inline void prefetch_row(const Csr& x, int64_t row) {
+// Asks for a row that a later batch will read, and for its class: rows lie anywhere in memory.
+[[gnu::always_inline]] inline void prefetch_row(const Examples& examples, int64_t row) {
+  const Csr& x = *examples.csr;
+  if (examples.classes != nullptr) __builtin_prefetch(examples.classes + row, 0, 2);
   const int64_t begin = x.indptr[row], count = x.indptr[row + 1] - begin;
   const int64_t value = x.type == Type::u8 ? 1 : x.type == Type::f32 ? 4 : 8, index = x.narrow ? 2 : 4;
   prefetch_part(static_cast<const char*>(x.data) + begin * value, count * value + 63, 0, 1);
@@ -504,8 +506,10 @@ void Network<T, pairs>::gather_sparse(const Batch& batch, Range panels, long bas
       sparse_.begin[slot] = sparse_.end[slot] = 0;
       if (sample >= batch.rows.count) continue;
       const int64_t row = batch.rows(sample);
-      if (batch.training && batch.rows.first + batch.rows.count + sample < batch.rows.end)
-        prefetch_row(x, batch.rows(batch.rows.count + sample));
+      const long ahead = batch.rows.count + sample, left = batch.rows.end - batch.rows.first;
+      if (batch.training && ahead < left) prefetch_row(*batch.examples, batch.rows(ahead));
+      if (batch.training && ahead + batch.rows.count < left)
+        __builtin_prefetch(x.indptr + batch.rows(ahead + batch.rows.count), 0, 2);
       if (!own) {
         sparse_.begin[slot] = x.indptr[row];
         sparse_.end[slot] = x.indptr[row + 1];
