@@ -769,6 +769,23 @@ void pull_back_softmax(T* factor, const T* g, long units) {
     for (int i = 0; i < n; i++) factor[m * n + i] *= g[m * n + i] - inner[i];
 }
 
+// The unit of each sample's largest number, the first of equals.
+template <class T>
+void largest_units(const T* values, long units, int32_t* to) {
+  constexpr int n = panel<T>;
+  T largest[n];
+  int32_t unit[n] = {};
+  for (int i = 0; i < n; i++) largest[i] = values[i];
+  for (long m = 1; m < units; m++) {
+    for (int i = 0; i < n; i++) {
+      const T value = values[m * n + i];
+      unit[i] = value > largest[i] ? static_cast<int32_t>(m) : unit[i];
+      largest[i] = value > largest[i] ? value : largest[i];
+    }
+  }
+  for (int i = 0; i < n; i++) to[i] = unit[i];
+}
+
 template <class T, bool pairs>
 auto Network<T, pairs>::output_errors(const Batch& batch, long p, long base, double* squares, Scratch& own)
     -> PanelSums {
@@ -782,6 +799,7 @@ auto Network<T, pairs>::output_errors(const Batch& batch, long p, long base, dou
   const T* weights = static_cast<const T*>(examples.weight);
   alignas(64) T share[n], terms[n];
   double weight[n];
+  int32_t right[n];
   std::memset(t, 0, static_cast<size_t>(outputs * n) * sizeof(T));
   for (int i = 0; i < n; i++) {
     weight[i] = share[i] = 0;
@@ -789,27 +807,21 @@ auto Network<T, pairs>::output_errors(const Batch& batch, long p, long base, dou
     const int64_t row = batch.rows((p - base) * n + i);
     weight[i] = weights == nullptr ? 1.0 : static_cast<double>(weights[row]);
     share[i] = batch.weight > 0 ? static_cast<T>(weight[i] / batch.weight) : T(0);
-    if (given == nullptr)
-      t[examples.classes[row] * n + i] = 1;
-    else
+    if (given == nullptr) {
+      right[i] = static_cast<int32_t>(examples.classes[row]);
+      t[right[i] * n + i] = 1;
+    } else {
       for (long m = 0; m < outputs; m++) t[m * n + i] = given[row * outputs + m];
+    }
   }
 
   PanelSums sums{0, 0, 0};
   const bool one_class = given == nullptr || loss_.kind == Loss::cross_entropy || loss_.kind == Loss::log_loss;
   if (one_class) {
-    T best[n], right[n];
-    int32_t best_unit[n] = {}, right_unit[n] = {};
-    for (int i = 0; i < n; i++) best[i] = a[i], right[i] = t[i];
-    for (long m = 1; m < outputs; m++) {
-      for (int i = 0; i < n; i++) {
-        best_unit[i] = a[m * n + i] > best[i] ? static_cast<int32_t>(m) : best_unit[i];
-        best[i] = a[m * n + i] > best[i] ? a[m * n + i] : best[i];
-        right_unit[i] = t[m * n + i] > right[i] ? static_cast<int32_t>(m) : right_unit[i];
-        right[i] = t[m * n + i] > right[i] ? t[m * n + i] : right[i];
-      }
-    }
-    for (int i = 0; i < count; i++) sums.hits += best_unit[i] == right_unit[i] ? weight[i] : 0;
+    int32_t best[n];
+    largest_units(a, outputs, best);
+    if (given != nullptr) largest_units(t, outputs, right);
+    for (int i = 0; i < count; i++) sums.hits += best[i] == right[i] ? weight[i] : 0;
   } else if (loss_.kind == Loss::binary_cross_entropy) {
     for (int i = 0; i < count; i++) {
       bool all = true;
@@ -1093,17 +1105,22 @@ void Network<T, pairs>::bias_gradients(const Batch& batch, int l, Range units, S
   for (long u = units.first; u < units.last; u++) {
     const int here = rows_in(layer.units, u);
     T* g = own.gradient.get();
-    for (long j = 0; j < here; j++) {
-      Vector<T> sums[tile_vectors] = {};
-      for (long p = 0; p < batch.panels; p++) {
-        const T* delta = place.factor.get() + (p * place.rows + u * n + j) * n;
-        const int vectors = vectors_in(samples_in(batch, p, 0));
-        for (int q = 0; q < vectors; q++) sums[q] += load(delta + q * v);
+    for (int first = 0; first < here; first += v) {
+      alignas(64) T square[v * v];  // sums of several samples, turned so that each unit's can be added up side by side
+      for (int j = 0; j < v; j++) {
+        Vector<T> sums[tile_vectors] = {};
+        for (long p = 0; p < batch.panels; p++) {
+          const T* delta = place.factor.get() + (p * place.rows + u * n + first + j) * n;
+          const int vectors = vectors_in(samples_in(batch, p, 0));
+          for (int q = 0; q < vectors; q++) sums[q] += load(delta + q * v);
+        }
+        for (int q = 1; q < tile_vectors; q++) sums[0] += sums[q];
+        store(square + j * v, sums[0]);
       }
-      for (int q = 1; q < tile_vectors; q++) sums[0] += sums[q];
-      T sum = 0;
-      for (int q = 0; q < v; q++) sum += sums[0][q];
-      g[j] = sum;
+      transpose_square(square, v, square, v);
+      Vector<T> sum = {};
+      for (int q = 0; q < v; q++) sum += load(square + q * v);
+      store(g + first, sum);
     }
     apply(layer, false, u * n, g, here, batch.biases);
   }
