@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from glassnet.losses import loss as make_loss
 from glassnet.messages import say
 from glassnet.network import Network, check_targets, parameter_values
 from glassnet.storage import read_arrays, read_document, write_arrays, write_document
+from glassnet.trace import Trace, checked_rows, trace
 
 FORMAT = "glassnet-model"
 VERSION = 1
@@ -230,6 +231,25 @@ class Model:
             return _label_figures(y, prediction.probabilities, prediction.classes)
         true = y if self.target is None else self.target.decode(y)
         return _regression_figures(true.reshape(len(true), -1), prediction.values.reshape(len(true), -1))
+
+    def trace(self, data: Any, *, rows: Sequence[int] | None = None) -> Trace:
+        """Every z, a, δ and gradient of some raw rows with known targets, without dropout.
+
+        Parameters
+        ----------
+        data : source, Table, Arrays, or pair (x, y)
+        rows : sequence of int, optional
+            Which of its rows are the batch, from 0; all by default.
+
+        Raises
+        ------
+        InputError
+            If there is no such row, or the rows cannot be encoded as in training.
+        """
+        examples = self.examples(data)
+        if rows is not None:
+            examples = examples.take(checked_rows(rows, len(examples)))
+        return trace(self.network, self.loss, as_dense(examples.x), examples.y)
 
     # Files
 

@@ -22,6 +22,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from glassnet.activations import ACTIVATIONS
+from glassnet.arrays import as_dense
 from glassnet.config import Branch, DataConfig, NetworkConfig, RunConfig, TrainingConfig
 from glassnet.data import Arrays, Source, Table, TargetEncoding, load_source, split
 from glassnet.data.examples import Examples
@@ -31,9 +32,10 @@ from glassnet.losses import loss as make_loss
 from glassnet.messages import say
 from glassnet.model import Model, fit_encodings
 from glassnet.network import Network
-from glassnet.optimisers import OPTIMISERS
+from glassnet.optimisers import OPTIMISERS, Updater
 from glassnet.schedules import SCHEDULES
 from glassnet.storage import write_bytes, write_document
+from glassnet.trace import Trace, trace
 from glassnet.training import Callback, History, Trainer, pretrain
 from glassnet.training.preparation import default_batch_size
 
@@ -185,8 +187,29 @@ def execute(
     return run
 
 
+@dataclass
+class _Job:
+    """A run that is ready to be trained."""
+
+    config: RunConfig
+    model: Model
+    trainer: Trainer
+    train_set: Examples
+    validation_set: Examples | None
+    test_set: Examples | None
+
+
 def _execute(config: RunConfig, folder: Path | None, callbacks: Iterable[Callback], note: Note, started: float) -> Run:
     """The run, not saved yet."""
+    job = _ready(config, callbacks, note, storable=folder is not None)
+    history = job.trainer.fit(job.train_set, job.validation_set)
+    threads = job.trainer.config.threads
+    test = {} if job.test_set is None else job.model.evaluate_examples(job.test_set, threads=threads)
+    return Run(folder, job.model, history, test, job.config, time.perf_counter() - started)
+
+
+def _ready(config: RunConfig, callbacks: Iterable[Callback], note: Note, *, storable: bool) -> _Job:
+    """Everything up to the first step of training."""
     if config.load_layers is not None and config.start_from is None:
         raise ConfigError(say("load_layers needs a run to take the layers from (--from RUN)"))
     parts = share_out(config, note)
@@ -194,7 +217,7 @@ def _execute(config: RunConfig, folder: Path | None, callbacks: Iterable[Callbac
     base = None if config.start_from is None else Model.load(config.start_from)
     config = _like_base(config, base)
     model = _new_model(config, parts, target_name, base, note)
-    if folder is not None:
+    if storable:
         model.manifest()  # what cannot be stored is refused before it is trained
     train_set, validation_set, test_set = (
         _encoded(model, part) for part in (parts.train, parts.validation, parts.test)
@@ -228,9 +251,113 @@ def _execute(config: RunConfig, folder: Path | None, callbacks: Iterable[Callbac
         )
     weights = _class_weights(training.class_weight, model)
     trainer = Trainer(model.network, training.replaced(class_weight=weights), callbacks)
-    history = trainer.fit(train_set, validation_set)
-    test = {} if test_set is None else model.evaluate_examples(test_set, threads=training.threads)
-    return Run(folder, model, history, test, config, time.perf_counter() - started)
+    return _Job(config, model, trainer, train_set, validation_set, test_set)
+
+
+@dataclass
+class Moment:
+    """A run just before one of its steps.
+
+    Attributes
+    ----------
+    step : int
+        From 0.
+    epoch : int
+        From 1.
+    position : int
+        Of the batch's first row in the epoch's order.
+    rows : ndarray of int
+        The batch's rows, by their number among the training rows.
+    batch : Examples
+        Encoded, with the weights that training gives them.
+    lr : float
+        Of the step.
+    model : Model
+        With the parameters as they are at this moment.
+    updater : Updater
+        With what the optimiser remembers.
+    """
+
+    step: int
+    epoch: int
+    position: int
+    rows: np.ndarray
+    batch: Examples
+    lr: float
+    model: Model
+    updater: Updater
+
+    def trace(self) -> Trace:
+        """What the step computes: its masks, errors and gradients, and the update."""
+        network = self.model.network
+        draws = network.draws(len(self.rows), first=self.position, epoch=self.epoch - 1)
+        x, batch = as_dense(self.batch.x), self.batch
+        return trace(
+            network, self.model.loss, x, batch.y, weight=batch.weight, draws=draws, updater=self.updater, lr=self.lr
+        )
+
+
+class _HaltError(Exception):
+    """Training has come to the step that was asked for."""
+
+
+class _HaltBefore(Callback):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_epoch_begin(self, trainer: Trainer) -> None:
+        left = self.step - trainer.step
+        if left == 0:
+            raise _HaltError
+        self.every = min(left, trainer.steps_per_epoch)
+
+    def on_batch_end(self, trainer: Trainer) -> None:
+        if trainer.step == self.step and self.every < trainer.steps_per_epoch:
+            trainer.engine.sync()
+            raise _HaltError
+
+
+def replay(config: RunConfig, step: int) -> Moment:
+    """Train a run again, up to one of its steps: it repeats to the bit, so this is what it was then.
+
+    Parameters
+    ----------
+    config : RunConfig
+        As a run's folder holds it.
+    step : int
+        From 0, over all epochs: the step to stop before.
+
+    Raises
+    ------
+    InputError
+        If the run has no such step, or its data are not at hand.
+    """
+    if step < 0:
+        raise ConfigError(say("steps are numbered from 0, so there is no step {step}", step=step))
+    if config.data.source is None:
+        raise ConfigError(say("the run does not say which data it was trained on, so it cannot be repeated"))
+    job = _ready(config, [_HaltBefore(step)], lambda text: None, storable=False)
+    trainer = job.trainer
+    try:
+        trainer.fit(job.train_set, job.validation_set)
+    except _HaltError:
+        pass
+    else:
+        raise ConfigError(say("the run has steps 0 to {last}, but no step {step}", last=trainer.step - 1, step=step))
+    per_epoch = trainer.steps_per_epoch
+    first = (step - (trainer.epoch - 1) * per_epoch) * trainer.batch_size
+    rows = trainer.order(len(job.train_set))[first : first + trainer.batch_size]
+    factor = trainer.schedule.factor(step, per_epoch, trainer.config.epochs, trainer.schedule_state)
+    return Moment(
+        step=step,
+        epoch=trainer.epoch,
+        position=first,
+        rows=rows,
+        batch=trainer.prepare(job.train_set).take(rows),
+        lr=trainer.base_lr * factor,
+        model=job.model,
+        updater=trainer.updater,
+    )
 
 
 def share_out(config: RunConfig, note: Note) -> Parts:

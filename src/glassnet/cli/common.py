@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from glassnet.losses import Loss
     from glassnet.network import Network
+    from glassnet.optimisers import Updater
     from glassnet.regularisers import Regularisation
 
 
@@ -152,6 +153,19 @@ def batch_of_run(
         raise ConfigError(say("give a SOURCE: {run} does not say which data it was trained on", run=run))
     examples = model.examples(source)
     return model.network, model.loss, examples.x[:rows], examples.y[:rows], rules
+
+
+def updater_of_run(run: Path) -> tuple[Updater, float | None, Any]:
+    """A run's rules for a step, without what its optimiser remembered; its learning rate; and its data's source."""
+    from glassnet.config import RunConfig, read_config
+    from glassnet.optimisers import SGD, Updater
+    from glassnet.runs import CONFIG
+    from glassnet.training.trainer import make_updater
+
+    if not (run / CONFIG).exists():
+        return Updater(SGD()), None, None
+    config = RunConfig.make(**read_config(run / CONFIG))
+    return make_updater(config.training), config.training.lr, config.data.source
 
 
 def print_figures(figures: dict[str, Any]) -> None:

@@ -29,12 +29,12 @@ from glassnet.engine.devices import CPU
 from glassnet.errors import ConfigError, InputError, NotFiniteError, ShapeError
 from glassnet.estimators.lbfgs import fit_lbfgs
 from glassnet.estimators.progress import CURVES, EstimatorTrainer, Memory, Progress, fresh_figures
-from glassnet.inspection.trace import Trace, trace
 from glassnet.losses import Loss
 from glassnet.messages import say
 from glassnet.network import Network, one_each
 from glassnet.optimisers import SGD, Adam, Momentum, Nesterov
 from glassnet.regularisers import Regularisation
+from glassnet.trace import Trace, trace
 from glassnet.training import History
 from glassnet.training.early_stopping import Criterion
 from glassnet.training.preparation import Preparation

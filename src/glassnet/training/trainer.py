@@ -93,19 +93,10 @@ class Trainer:
         if config.loss == "auto":
             raise ConfigError(say("a trainer needs a loss; only train() can choose one by looking at y"))
         self.loss: Loss = make_loss(config.loss)
-        self.optimiser = OPTIMISERS.make(config.optimiser)
+        self.updater = make_updater(config)
+        self.optimiser, self.regularisation = self.updater.optimiser, self.updater.regularisation
         self.schedule = SCHEDULES.make("constant" if config.schedule == "auto" else config.schedule)
         self.base_lr = config.lr if config.lr is not None else self.optimiser.default_lr
-        regularisation = Regularisation(
-            l1=config.l1,
-            l2=config.l2,
-            alpha=config.alpha,
-            decay_form=config.decay_form,
-            max_norm=config.max_norm,
-            biases=config.regularise_biases,
-        )
-        self.regularisation = self.optimiser.regularisation(regularisation, config.weight_decay)
-        self.updater = Updater(self.optimiser, self.regularisation, Clip(config.clip_norm, config.clip_value))
         if memory is not None:
             self.updater.restore(memory, network)
         self.device = resolve_device(config.device, network.dtype)
@@ -284,6 +275,21 @@ class Trainer:
             lr=self.base_lr,
         )
         raise NotFiniteError(text)
+
+
+def make_updater(config: TrainingConfig) -> Updater:
+    """The rules by which this configuration changes parameters, with nothing remembered yet."""
+    optimiser = OPTIMISERS.make(config.optimiser)
+    regularisation = Regularisation(
+        l1=config.l1,
+        l2=config.l2,
+        alpha=config.alpha,
+        decay_form=config.decay_form,
+        max_norm=config.max_norm,
+        biases=config.regularise_biases,
+    )
+    rules = optimiser.regularisation(regularisation, config.weight_decay)
+    return Updater(optimiser, rules, Clip(config.clip_norm, config.clip_value))
 
 
 def _check_network(given: Any) -> None:
