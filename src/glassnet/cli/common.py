@@ -54,7 +54,12 @@ def console() -> Console:
 
 def print_json(content: dict[str, Any]) -> None:
     """One JSON object on a line; NaN and infinity as null."""
-    print(json.dumps(_jsonable(content), ensure_ascii=False), flush=True)
+    print(json_text(content), flush=True)
+
+
+def json_text(content: dict[str, Any]) -> str:
+    """One JSON object on a line; NaN and infinity as null."""
+    return json.dumps(_jsonable(content), ensure_ascii=False)
 
 
 def _jsonable(value: Any) -> Any:
