@@ -276,6 +276,7 @@ class Network final : public Stack {
   // The parts of a step, in their order; each a function of its own to a profiler too
   [[gnu::noinline]] void gather(const Batch& batch, long p, long base, Scratch& own);
   [[gnu::noinline]] void gather_sparse(const Batch& batch, Range panels, long base);
+  static void prefetch_later(const Batch& batch, long sample);
   template <class Entries>
   [[gnu::noinline]] void count_columns(Entries entries, Range samples, Scratch& own) const;
   template <class Entries>
@@ -462,7 +463,7 @@ void Network<T, pairs>::gather(const Batch& batch, long p, long base, Scratch& o
 
 // ---- A sparse input
 
-// Asks for a row that a later batch will read, and for its class: rows lie anywhere in memory.
+// Asks for a row and its class: rows lie anywhere in memory.
 [[gnu::always_inline]] inline void prefetch_row(const Examples& examples, int64_t row) {
   const Csr& x = *examples.csr;
   if (examples.classes != nullptr) __builtin_prefetch(examples.classes + row, 0, 2);
@@ -470,6 +471,17 @@ void Network<T, pairs>::gather(const Batch& batch, long p, long base, Scratch& o
   const int64_t value = x.type == Type::u8 ? 1 : x.type == Type::f32 ? 4 : 8, index = x.narrow ? 2 : 4;
   prefetch_part(static_cast<const char*>(x.data) + begin * value, count * value + 63, 0, 1);
   prefetch_part(static_cast<const char*>(x.indices) + begin * index, count * index + 63, 0, 1);
+}
+
+// Asks for what the next batch will read in this sample's place, and the one after it to find its row. One sample at a
+// time, between sums: many requests at once would be waited for.
+template <class T, bool pairs>
+[[gnu::always_inline]] inline void Network<T, pairs>::prefetch_later(const Batch& batch, long sample) {
+  const long count = batch.rows.count, left = batch.rows.end - batch.rows.first;
+  if (sample >= count) return;
+  if (sample + count < left) prefetch_row(*batch.examples, batch.rows(sample + count));
+  if (sample + 2 * count < left)
+    __builtin_prefetch(batch.examples->csr->indptr + batch.rows(sample + 2 * count), 0, 2);
 }
 
 template <class T, class X, class Index>
@@ -506,10 +518,6 @@ void Network<T, pairs>::gather_sparse(const Batch& batch, Range panels, long bas
       sparse_.begin[slot] = sparse_.end[slot] = 0;
       if (sample >= batch.rows.count) continue;
       const int64_t row = batch.rows(sample);
-      const long ahead = batch.rows.count + sample, left = batch.rows.end - batch.rows.first;
-      if (batch.training && ahead < left) prefetch_row(*batch.examples, batch.rows(ahead));
-      if (batch.training && ahead + batch.rows.count < left)
-        __builtin_prefetch(x.indptr + batch.rows(ahead + batch.rows.count), 0, 2);
       if (!own) {
         sparse_.begin[slot] = x.indptr[row];
         sparse_.end[slot] = x.indptr[row + 1];
@@ -603,6 +611,7 @@ void Network<T, pairs>::forward_sparse(Entries entries, const Batch& batch, Rang
       const T* b = layer.b.get() + u * n;
       for (long p = first; p < last; p++) {
         for (int i = 0; i < n; i++) {
+          if (u == units.first && batch.training) prefetch_later(batch, (p - base) * n + i);
           Vector<T> sums[sets][vectors] = {};
 #pragma GCC unroll 8
           for (int q = 0; q < vectors; q++) sums[0][q] = load(b + q * v);
