@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from glassnet.arrays import Array, like, namespace, to_numpy
+from glassnet.arrays import Array, dtype_name, like, namespace, to_numpy
 from glassnet.errors import ConfigError
 from glassnet.layers import LayerGrads
 from glassnet.messages import say
@@ -297,5 +297,7 @@ class Updater:
         self.slots = {}
         for name, theta in network.parameters():
             slots = {slot: state["slots"].get(f"{name}.{slot}") for slot in self.optimiser.slots}
-            if all(values is not None for values in slots.values()):
-                self.slots[name] = {slot: like(values.copy(), theta) for slot, values in slots.items()}
+            if all(values is not None and values.shape == tuple(theta.shape) for values in slots.values()):
+                self.slots[name] = {
+                    slot: like(values.astype(dtype_name(theta.dtype)), theta) for slot, values in slots.items()
+                }

@@ -232,9 +232,12 @@ def trace(
     )
 
 
-def checked_rows(rows: Sequence[int], n: int) -> np.ndarray:
+def checked_rows(rows: Sequence[int] | np.ndarray, n: int) -> np.ndarray:
     """Row numbers as an array, or InputError if one is not 0 to n − 1."""
-    index = np.asarray(list(rows), dtype=np.int64)
+    given = np.asarray(rows)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+        raise InputError(say("rows are given by their numbers, whole ones from 0, not {given!r}", given=rows))
+    index = given.astype(np.int64)
     wrong = index[(index < 0) | (index >= n)]
     if len(wrong) or not len(index):
         text = say("there is no row {row}: the rows are 0 to {last}", row=wrong[0] if len(wrong) else "?", last=n - 1)

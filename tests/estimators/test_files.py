@@ -43,7 +43,7 @@ CLASSIFIERS: list[dict[str, Any]] = [
     {"early_stopping": True},
     {"early_stopping": "patience2", "dropout": [0.1, 0.2]},
     {"activation": [LeakyReLU(0.1), "tanh"], "optimizer": "adamw", "schedule": "cosine", "standardize": True},
-    {"n_iter_no_change": np.inf, "class_weight": "balanced"},
+    {"n_iter_no_change": np.inf, "init": {"name": "he"}},
 ]
 
 

@@ -259,7 +259,7 @@ def test_trace_shows_what_training_computes(digits: tuple[np.ndarray, np.ndarray
     before.partial_fit(X[:40], y[:40], weight)
     np.testing.assert_allclose(before.coefs_[1], W - 0.1 * traced.layer(2).grads["W"].T, atol=1e-12)
     np.testing.assert_allclose(before.intercepts_[1], b - 0.1 * traced.layer(2).grads["b"], atol=1e-12)
-    with pytest.raises(KeyError):
+    with pytest.raises(InputError, match="layers 1 to 3"):
         traced.layer(4)
 
 

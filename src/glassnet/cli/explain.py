@@ -81,10 +81,8 @@ def command(
         lr=lr,
         terms=terms,
     )
-    if form == "json":
-        text = common.json_text(explanation.to_json()) + "\n"
-    else:
-        text = getattr(explanation, f"to_{form}")()
+    json_text = common.json_text(explanation.to_json()) + "\n"
+    text = json_text if form == "json" else getattr(explanation, f"to_{form}")()
     if out is None:
         print(text, end="")
     else:
@@ -98,8 +96,13 @@ def _place(option: str, text: str, count: int) -> tuple[int, ...]:
     if len(parts) != count or not all(part.isdecimal() for part in parts):
         example = "2.7" if count == 2 else "2.7.4"
         raise ConfigError(
-            say("{option} takes {count} numbers such as {example}, not {text!r}", option=option, count=count,
-                example=example, text=text)
+            say(
+                "{option} takes {count} numbers such as {example}, not {text!r}",
+                option=option,
+                count=count,
+                example=example,
+                text=text,
+            )
         )
     return tuple(map(int, parts))
 

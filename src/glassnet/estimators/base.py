@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from abc import abstractmethod
@@ -18,6 +19,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from glassnet.activations import Logistic, activation
@@ -26,20 +28,19 @@ from glassnet.config import TrainingConfig
 from glassnet.data.examples import Examples
 from glassnet.engine import limited_threads, native
 from glassnet.engine.devices import CPU
-from glassnet.errors import ConfigError, InputError, NotFiniteError, ShapeError
-from glassnet.estimators.lbfgs import fit_lbfgs
+from glassnet.errors import ConfigError, DataError, InputError, NotFiniteError, ShapeError
+from glassnet.estimators.lbfgs import block_rows, fit_lbfgs
 from glassnet.estimators.progress import CURVES, EstimatorTrainer, Memory, Progress, fresh_figures
 from glassnet.losses import Loss
 from glassnet.messages import say
 from glassnet.network import Network, one_each
-from glassnet.optimisers import SGD, Adam, Momentum, Nesterov
+from glassnet.optimisers import OPTIMISERS, SGD, Adam, Momentum, Nesterov
 from glassnet.regularisers import Regularisation
 from glassnet.trace import Trace, trace
 from glassnet.training import History
 from glassnet.training.early_stopping import Criterion
 from glassnet.training.preparation import Preparation
 
-_ROWS = 4096  # predicted at a time
 _NATIVE_ROWS = 64  # from which on it pays to hand them to the native engine
 
 NOT_FINITE = (
@@ -109,8 +110,8 @@ PARAMETERS = """hidden_layer_sizes : int or sequence of int, default (100,)
         Of the learning rate over ``max_iter`` epochs: "step", "exponential", "linear", "cosine", "one_cycle",
         "reduce_on_plateau" and so on. Training then ends after ``max_iter`` epochs, ``tol`` does not count.
     standardize : bool, default False
-        Scale each feature to mean 0 and variance 1 (and the target of a regressor, but for counts). Costs a copy of X,
-        and for float32 another one while it is made.
+        Scale each feature to mean 0 and variance 1, by the rows of the first call and their sample weights (and the
+        target of a regressor, but for counts). Costs a copy of X, and for float32 another one while it is made.
     callbacks : sequence of glassnet.training.Callback, default ()
     device : str, default "cpu"
         "cpu", "cuda" and so on; "auto" takes an accelerator if there is one.
@@ -145,6 +146,27 @@ ATTRIBUTES = """coefs_ : list of ndarray (n_in, n_out)
         All figures of the last call, the engine that trained, and why it ended; None after "lbfgs".
     scaler_ : StandardScaler
         With ``standardize``."""
+
+
+class _Undo:
+    """What an estimator was before a call of ``fit``: put back if the call fails before training begins."""
+
+    def __init__(self, estimator: BaseMLP) -> None:
+        self.estimator = estimator
+        self.before = estimator.__dict__.copy()
+        self.armed = True
+
+    def disarm(self) -> None:
+        """Training begins: from now on the estimator is what training makes of it."""
+        self.armed = False
+
+    def __enter__(self) -> _Undo:
+        return self
+
+    def __exit__(self, kind: Any, *rest: Any) -> None:
+        if kind is not None and self.armed:
+            self.estimator.__dict__.clear()
+            self.estimator.__dict__.update(self.before)
 
 
 def documented(cls: type) -> type:
@@ -218,7 +240,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """X and y, checked by scikit-learn's rules; y still in the user's form."""
 
     @abstractmethod
-    def _targets(self, y: Any, dtype: Any, *, fresh: bool = False) -> np.ndarray:
+    def _targets(self, y: Any, dtype: Any, *, fresh: bool = False, weight: Any = None) -> np.ndarray:
         """y as the loss takes it: class indices (N,), or values (N, n_outputs); ``fresh``: the first of a fit."""
 
     @abstractmethod
@@ -229,7 +251,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """What scikit-learn's loss of these rows has that ours leaves out: a constant of the targets."""
         return 0.0
 
-    def _sample_weight(self, y: Any, sample_weight: Any) -> Any:
+    def _sample_weight(self, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
         """Sample weights with class weights, where there are any."""
         return sample_weight
 
@@ -242,14 +264,21 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, *, incremental: bool, X_val: Any = None, y_val: Any = None
     ) -> Self:
+        with _Undo(self) as undo:
+            self._train(X, y, sample_weight, (X_val, y_val), undo, incremental=incremental)
+        return self
+
+    def _train(
+        self, X: Any, y: Any, sample_weight: Any, held_out: tuple[Any, Any], undo: _Undo, *, incremental: bool
+    ) -> None:
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         hidden = self._hidden_sizes()
         X, y = self._validated(X, y, incremental=incremental, reset=first)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
-        weight = self._sample_weight(y, sample_weight)
-        X = self._scaled(X, fit=first)
-        targets = self._targets(y, X.dtype, fresh=first)
+        weight = self._sample_weight(y, sample_weight, incremental=incremental)
+        X = self._scaled(X, fit=first, weight=sample_weight)
+        targets = self._targets(y, X.dtype, fresh=first, weight=sample_weight)
         self.n_outputs_ = self._n_outputs(y)
         sizes = [X.shape[1], *hidden, self.n_outputs_]
         random = check_random_state(self.random_state)
@@ -259,19 +288,21 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             have = [*(len(coef) for coef in self.coefs_), len(self.intercepts_[-1])]
             text = say("the sizes of the layers have changed from {have} to {come}: fit anew", have=have, come=sizes)
             raise ShapeError(text)
-        if (X_val is None) != (y_val is None):
+        if (held_out[0] is None) != (held_out[1] is None):
             raise InputError(say("give X_val and y_val together"))
         examples = Examples(as_csr(X) if is_sparse(X) else X, targets, weight)
+        self._memory = copy.copy(self._memory)
         self.coefs_ = [array if array.flags.writeable else array.copy("K") for array in self.coefs_]
         self.intercepts_ = [array if array.flags.writeable else array.copy() for array in self.intercepts_]
         network = self._network(training=True)
-        if self._uses_lbfgs():
-            self._fit_lbfgs(network, examples)
-        else:
-            self._fit_stochastic(network, examples, (X_val, y_val), random, incremental=incremental)
-        self.coefs_ = [layer.params["W"].T for layer in network.layers if layer.params]
-        self.intercepts_ = [layer.params["b"] for layer in network.layers if layer.params]
-        return self
+        try:
+            if self._uses_lbfgs():
+                self._fit_lbfgs(network, examples, held_out, undo)
+            else:
+                self._fit_stochastic(network, examples, held_out, random, undo, incremental=incremental)
+        finally:
+            self.coefs_ = [layer.params["W"].T for layer in network.layers if layer.params]
+            self.intercepts_ = [layer.params["b"] for layer in network.layers if layer.params]
 
     def _hidden_sizes(self) -> list[int]:
         given = self.hidden_layer_sizes
@@ -367,7 +398,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         else:
             if self.batch_size > rows:
                 warnings.warn(
-                    "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=5
+                    "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=7
                 )
             batch_size = min(int(self.batch_size), rows)
         return TrainingConfig.make(
@@ -396,16 +427,24 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         examples: Examples,
         held_out: tuple[Any, Any],
         random: np.random.RandomState,
+        undo: _Undo,
         *,
         incremental: bool,
     ) -> None:
-        self._prepare_figures()
+        self._prepare_figures(incremental=incremental)
         rows, validation = self._hold_out(examples, held_out, random)
         n, memory = len(examples) if rows is None else len(rows), self._memory
-        progress = Progress(self, rows=n, constant=self._constant(examples, rows), incremental=incremental)
+        constant = self._constant(examples, rows)
+        progress = Progress(self, rows=n, constant=constant, incremental=incremental, begun=undo.disarm)
+        if not isinstance(self.callbacks, (list, tuple)):
+            raise ConfigError(say("callbacks is a list of Callback objects"))
+        config = self._config(n)
+        name = OPTIMISERS.make(config.optimiser).name
+        if memory.optimiser is not None and memory.optimiser["name"] != name:  # another rule begins anew
+            memory.optimiser, memory.lr, memory.schedule = None, None, None
         trainer = EstimatorTrainer(
             network,
-            self._config(n),
+            config,
             [*self.callbacks, progress],
             first_epoch=memory.epochs,
             memory=memory.optimiser,
@@ -415,38 +454,54 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if incremental:
             trainer.base_lr = memory.lr or trainer.base_lr
             trainer.schedule_state = memory.schedule or trainer.schedule_state
-            trainer.step = memory.epochs * -(-n // cast(int, trainer.config.batch_size))
-        else:
-            memory.waited, memory.va, memory.tr = 0, [], []
+            trainer.step = memory.epochs * -(-n // cast(int, config.batch_size))
+        code = ""
         try:
             trainer.fit(examples, validation, rows=rows)
+            code = trainer.history.stop_code
         except NotFiniteError as error:
-            if not memory.best:
-                raise ValueError(f"{NOT_FINITE} ({error})") from error
-            trainer.stop("diverged", str(error))
-            warnings.warn(f"{error} The parameters are those of the best epoch.", ConvergenceWarning, stacklevel=4)
-        self.history_ = trainer.history
-        memory.optimiser = {"name": trainer.optimiser.name, **trainer.updater.state()}
-        memory.lr, memory.schedule = trainer.base_lr, trainer.schedule_state
-        code = trainer.history.stop_code
+            self._rescue(network, error)
+            code = "diverged"
+            trainer.stop(code, str(error))
+        finally:
+            self.history_ = trainer.history
+            memory.optimiser = {"name": name, **trainer.updater.state()}
+            memory.lr, memory.schedule = trainer.base_lr, trainer.schedule_state
+        if code == "diverged":  # what the optimiser remembers has diverged, too
+            memory.optimiser, memory.lr, memory.schedule = None, None, None
+        memory.stopped = progress.stopped
         if memory.best and (progress.stopped or not incremental or code == "diverged"):
             network.set_parameters(memory.best)
         if code == "interrupted":
-            warnings.warn("Training interrupted by user.", stacklevel=4)
+            warnings.warn("Training interrupted by user.", stacklevel=6)
         elif code == "epochs" and self.schedule is None and progress.criterion is None:
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
                 "converged yet.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=6,
             )
 
-    def _prepare_figures(self) -> None:
-        """Where ``solver`` or ``early_stopping`` have changed since the last call, the figures that now are wanted."""
-        if not hasattr(self, "loss_curve_"):
+    def _rescue(self, network: Network, error: NotFiniteError) -> None:
+        """After divergence: a warning if there is a best epoch to go back to, else a ValueError."""
+        if self._memory.best:
+            warnings.warn(f"{error} The parameters are those of the best epoch.", ConvergenceWarning, stacklevel=7)
+        elif all(np.isfinite(theta).all() for _, theta in network.parameters()):
+            raise ValueError(str(error)) from error
+        else:
+            raise ValueError(f"{NOT_FINITE} ({error})") from error
+
+    def _prepare_figures(self, *, incremental: bool) -> None:
+        """The figures that the call begins with: what it counts is counted anew, but for ``partial_fit``."""
+        memory = self._memory
+        if not hasattr(self, "loss_curve_"):  # until now it was L-BFGS
             fresh_figures(self)
+        if not incremental or memory.stopped:
+            memory.waited, memory.va, memory.tr, memory.best = 0, [], [], {}
+            self.best_validation_score_ = None
+        memory.stopped = False
         if not self._stops_early:
-            self._memory.best = {}
+            memory.best = {}
             self.best_loss_ = math.inf if self.best_loss_ is None else self.best_loss_
         elif self.best_validation_score_ is None:
             self.best_validation_score_ = -math.inf
@@ -466,6 +521,8 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 stratify=self._strata(examples.y),
             )
             validation = examples.take(held)
+            if examples.weight is not None and not examples.weight[rows].any():
+                raise DataError(say("all rows that are left to train on have the weight 0"))
         if self._stops_early and validation is not None and len(validation) < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
@@ -482,7 +539,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _checked_like_training(self, X: Any, y: Any) -> tuple[Any, Any]:
         """Held-out X and y, checked against what was fitted."""
 
-    def _fit_lbfgs(self, network: Network, examples: Examples) -> None:
+    def _fit_lbfgs(self, network: Network, examples: Examples, held_out: tuple[Any, Any], undo: _Undo) -> None:
         without = {
             "dropout": np.any(self.dropout),
             "input_dropout": self.input_dropout,
@@ -491,18 +548,22 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             "max_norm": self.max_norm,
             "clip_norm": self.clip_norm,
             "schedule": self.schedule is not None,
+            "callbacks": len(self.callbacks),
+            "X_val": held_out[0] is not None,
         }
         given = [name for name, value in without.items() if value]
         if given:
             raise ConfigError(say("the solver 'lbfgs' does without {names}; take 'adam' or 'sgd'", names=given))
         loss = self._make_loss()
         rules = Regularisation(l2=self.l2, alpha=float(self.alpha))
+        examples = Preparation(network, loss)(examples)
+        undo.disarm()
         with limited_threads(CPU, self.threads):
             found = fit_lbfgs(
                 network,
                 loss,
                 rules,
-                Preparation(network, loss)(examples),
+                examples,
                 max_iter=self.max_iter,
                 max_fun=self.max_fun,
                 tol=self.tol,
@@ -518,7 +579,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 f"lbfgs failed to converge after {found.n_iter} iteration(s): {found.reason}\n\n"
                 "You might also want to scale the data, or raise max_iter or max_fun.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=6,
             )
 
     def _check_solver(self) -> bool:
@@ -528,12 +589,17 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     # Features
 
-    def _scaled(self, X: Any, *, fit: bool = False) -> Any:
-        """X with each feature standardised, where that is asked for."""
+    def _scaled(self, X: Any, *, fit: bool = False, weight: Any = None) -> Any:
+        """X with each feature standardised, where that is asked for; sample weights count."""
         if not self.standardize:
             return X
         if fit:
-            self.scaler_ = StandardScaler(with_mean=not is_sparse(X)).set_output(transform="default").fit(X)
+            self.scaler_ = StandardScaler(with_mean=not is_sparse(X)).set_output(transform="default")
+            self.scaler_.fit(X, sample_weight=weight)
+        elif not hasattr(self, "scaler_"):
+            raise ConfigError(say("standardize was switched on after fit: fit anew"))
+        elif is_sparse(X) and self.scaler_.with_mean:
+            raise ConfigError(say("it was trained on dense rows with standardize=True, so it takes no sparse ones"))
         return self.scaler_.transform(X)
 
     def _features(self, X: Any) -> Any:
@@ -550,7 +616,8 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             run = native.Forward(network, sparse=is_sparse(X), threads=self.threads)
         else:
             run = lambda rows: network.forward(as_dense(rows))  # noqa: E731
-        return np.concatenate([run(X[start : start + _ROWS]) for start in range(0, max(X.shape[0], 1), _ROWS)])
+        rows = block_rows(X.shape[1])
+        return np.concatenate([run(X[start : start + rows]) for start in range(0, max(X.shape[0], 1), rows)])
 
     def _net_outputs(self, X: Any) -> np.ndarray:
         """a^L (N, n_outputs) of rows in the user's form: logits, or the regressor's numbers."""
@@ -561,11 +628,15 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """Probabilities or means (N, n_outputs) over ``samples`` dropout masks, and their standard deviation."""
         X, loss = self._features(X), self._make_loss()
         network = self._network(training=True)
-        if samples < 0 or not any(layer.kind == "dropout" for layer in network.layers):
+        if (
+            not isinstance(samples, Integral)
+            or samples < 0
+            or not any(layer.kind == "dropout" for layer in network.layers)
+        ):
             raise ConfigError(say("samples must be 0 or more, and needs a network with dropout"))
-        means, spreads = [], []
-        for start in range(0, X.shape[0], _ROWS):
-            drawn = network.sample(as_dense(X[start : start + _ROWS]), samples, first=start)
+        means, spreads, rows = [], [], block_rows(X.shape[1])
+        for start in range(0, X.shape[0], rows):
+            drawn = network.sample(as_dense(X[start : start + rows]), samples, first=start)
             values = np.stack([np.asarray(loss.link(a)) for a in drawn])
             means.append(values.mean(axis=0))
             spreads.append(values.std(axis=0))
@@ -589,8 +660,10 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         last = len(self.coefs_) - 1
         layer = last if layer is None else layer
-        if not 1 <= layer <= last:
+        if not isinstance(layer, Integral) or not 1 <= layer <= last:
             raise InputError(say("there are hidden layers 1 to {last}, but no layer {layer}", last=last, layer=layer))
+        if layer != last and _get_output_config("transform", self)["dense"] != "default":
+            raise ConfigError(say("with set_output only the last hidden layer can be shown; reset it to 'default'"))
         return self._forward(Network(self._network().layers[:layer]), self._features(X))
 
     @property

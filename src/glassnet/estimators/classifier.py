@@ -17,7 +17,7 @@ from sklearn.utils.validation import validate_data
 
 from glassnet.activations import logistic, softmax, softplus
 from glassnet.arrays import is_sparse
-from glassnet.errors import DataError
+from glassnet.errors import ConfigError, DataError
 from glassnet.estimators.base import BaseMLP, documented
 from glassnet.losses import BinaryCrossEntropy, CrossEntropy, Loss
 from glassnet.messages import say
@@ -158,7 +158,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             raise DataError(text)
         return X, y
 
-    def _targets(self, y: Any, dtype: Any, *, fresh: bool = False) -> np.ndarray:
+    def _targets(self, y: Any, dtype: Any, *, fresh: bool = False, weight: Any = None) -> np.ndarray:
+        multilabel = self._label_binarizer.y_type_.startswith("multilabel")
+        if (np.ndim(y) == 2 or is_sparse(y)) != multilabel:
+            raise DataError(say("y has one label a row where training had several, or the reverse"))
         if self._label_binarizer.y_type_ == "multiclass":
             return np.asarray(np.searchsorted(self.classes_, y))
         y = self._label_binarizer.transform(y)
@@ -168,9 +171,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         kind = self._label_binarizer.y_type_
         return 1 if kind == "binary" else len(self.classes_)
 
-    def _sample_weight(self, y: Any, sample_weight: Any) -> Any:
+    def _sample_weight(self, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
         if self.class_weight is None:
             return sample_weight
+        if incremental and isinstance(self.class_weight, str):
+            raise ConfigError(
+                say("class_weight 'balanced' needs all rows at once; give partial_fit weights by class instead")
+            )
         weight = compute_sample_weight(self.class_weight, y)
         return weight if sample_weight is None else weight * sample_weight
 

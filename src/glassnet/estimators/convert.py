@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,7 @@ def save(estimator: BaseMLP, folder: str | Path) -> Path:
         "memory": {
             **{
                 name: _plain(getattr(memory, name))
-                for name in ("epochs", "seed", "lr", "schedule", "waited", "va", "tr")
+                for name in ("epochs", "seed", "lr", "schedule", "waited", "va", "tr", "stopped")
             },
             "optimiser": None if memory.optimiser is None else {k: memory.optimiser[k] for k in ("name", "t")},
         },
@@ -63,13 +64,16 @@ def save(estimator: BaseMLP, folder: str | Path) -> Path:
         manifest["feature_names"] = list(estimator.feature_names_in_)
     if hasattr(estimator, "classes_"):
         kind = estimator.classes_.dtype
-        if kind.kind == "O" and not all(isinstance(label, (str, bool, int, float)) for label in estimator.classes_):
+        plain = all(isinstance(label, (str, bool, int, float)) for label in estimator.classes_.tolist())
+        if kind.kind not in "biufUO" or not plain:
             raise ConfigError(say("a file can hold labels that are texts or numbers only"))
         manifest["classes"] = {
             "dtype": kind.str,
             "labels": estimator.classes_.tolist(),
             "kind": estimator._label_binarizer.y_type_,
+            "sparse": bool(estimator._label_binarizer.sparse_input_),
         }
+    json.dumps(manifest)  # what cannot be written fails before anything is
     manifest["arrays"] = {"file": ARRAYS, "sha256": write_arrays(folder / ARRAYS, arrays)}
     write_document(folder / MANIFEST, manifest)
     return folder
@@ -100,7 +104,9 @@ def load(cls: type[BaseMLP], folder: str | Path) -> BaseMLP:
         parameters = {name: _parameter_from_json(name, value) for name, value in manifest["parameters"].items()}
         estimator = cls(**parameters)
         _restore(estimator, manifest, arrays)
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+    except ModelFileError:
+        raise
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise ModelFileError(say("{path} is damaged: {error}", path=path, error=repr(error))) from error
     return estimator
 
@@ -146,6 +152,7 @@ def _restore(estimator: BaseMLP, manifest: dict[str, Any], arrays: dict[str, np.
         labels = np.array(classes["labels"], dtype=np.dtype(classes["dtype"]))
         estimator.classes_ = labels
         estimator._label_binarizer = _binarizer(labels, multilabel=classes["kind"] == "multilabel-indicator")
+        estimator._label_binarizer.sparse_input_ = bool(classes["sparse"])
     if "scaler.scale" in arrays:
         scaler = StandardScaler(with_mean="scaler.mean" in arrays)
         scaler.scale_, scaler.var_ = arrays["scaler.scale"], arrays["scaler.var"]
@@ -187,8 +194,8 @@ def _parameter_to_json(name: str, value: Any) -> Any:
 
 
 def _parameter_from_json(name: str, value: Any) -> Any:
-    if name == "class_weight" and isinstance(value, dict):
-        return dict(value["pairs"])
+    if name == "class_weight" and isinstance(value, (dict, list)):
+        return [dict(one["pairs"]) for one in value] if isinstance(value, list) else dict(value["pairs"])
     return tuple(value) if isinstance(value, list) and name in ("hidden_layer_sizes", "callbacks") else value
 
 
@@ -302,6 +309,8 @@ def to_sklearn(estimator: BaseMLP) -> Any:
             value = getattr(estimator, name)
             setattr(theirs, name, list(value) if isinstance(value, list) else value)
     theirs._no_improvement_count = estimator._memory.waited
+    theirs._best_coefs = [coef.copy() for coef in theirs.coefs_]
+    theirs._best_intercepts = [intercept.copy() for intercept in theirs.intercepts_]
     theirs._random_state = np.random.RandomState()
     _give_state(theirs, estimator._memory)
     return theirs

@@ -7,14 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
-from glassnet.arrays import as_dense, is_sparse
 from glassnet.backprop import backward_pass, forward_pass
 from glassnet.data.examples import Examples
 from glassnet.losses import Loss
 from glassnet.network import Network
 from glassnet.regularisers import Regularisation
 
-_ROWS = 4096  # of which activations are held at a time
+
+def block_rows(n_features: int) -> int:
+    """How many rows to take at a time: fewer of many features, in case they have to be written out."""
+    return min(4096, max(64, 2**22 // n_features))
 
 
 class Result(NamedTuple):
@@ -34,11 +36,11 @@ def total_gradient(
     total = float(n if examples.weight is None else examples.weight.sum())
     value = 0.0
     gradients = {name: np.zeros_like(theta) for name, theta in network.parameters()}
-    for start in range(0, n, _ROWS):
-        part = examples.take(slice(start, start + _ROWS))
+    rows = block_rows(network.sizes[0])
+    for start in range(0, n, rows):
+        part = examples.take(slice(start, start + rows))
         share = float(len(part) if part.weight is None else part.weight.sum()) / total
-        x = as_dense(part.x).astype(network.dtype) if is_sparse(part.x) else part.x
-        a, caches = forward_pass(network, x, None)
+        a, caches = forward_pass(network, part.x, None)  # of a CSR array, products take the entries only
         value += share * float(loss.value(a, part.y, part.weight))
         for layer, grads in zip(
             network.layers,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,8 @@ class Memory:
         Validation and training errors, for a criterion.
     best : dict
         The parameters of the best epoch, where early stopping keeps them.
+    stopped : bool
+        Whether the last call ended by a rule; the next one counts anew.
     """
 
     epochs: int = 0
@@ -53,6 +56,7 @@ class Memory:
     va: list[float] = field(default_factory=list)
     tr: list[float] = field(default_factory=list)
     best: dict[str, np.ndarray] = field(default_factory=dict)
+    stopped: bool = False
 
 
 class EstimatorTrainer(Trainer):
@@ -85,9 +89,13 @@ class Progress(Callback):
         What the loss leaves out and scikit-learn's does not.
     incremental : bool
         Whether to stop after one epoch, for ``partial_fit``.
+    begun : callable
+        Called when everything has been checked and training begins.
     """
 
-    def __init__(self, estimator: BaseMLP, *, rows: int, constant: float, incremental: bool) -> None:
+    def __init__(
+        self, estimator: BaseMLP, *, rows: int, constant: float, incremental: bool, begun: Callable[[], None]
+    ) -> None:
         self.estimator = estimator
         self.rows = rows
         self.constant = constant
@@ -96,6 +104,11 @@ class Progress(Callback):
         self.scores = plain and estimator._stops_early
         self.criterion = None if plain else criterion(estimator.early_stopping)
         self.stopped = False
+        self.begun = begun
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        """Say so."""
+        self.begun()
 
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:
         """The figures under scikit-learn's names, and whether to go on."""
@@ -117,7 +130,7 @@ class Progress(Callback):
                 print(f"Validation score: {score:f}")
         if self.criterion is not None:
             self._ask_criterion(trainer, record, score)
-        elif estimator.schedule is None:
+        else:
             self._count(trainer, loss, score)
         if self.incremental and not self.stopped:
             trainer.stop("partial_fit", "one epoch")
@@ -145,6 +158,8 @@ class Progress(Callback):
         else:
             improved = not loss > estimator.best_loss_ - estimator.tol
             estimator.best_loss_ = min(estimator.best_loss_, loss)
+        if estimator.schedule is not None:
+            return
         memory.waited = 0 if improved else memory.waited + 1
         if estimator.learning_rate == "invscaling" and estimator._uses_sgd():
             trainer.base_lr = estimator.learning_rate_init / (estimator.t_ + 1) ** estimator.power_t
@@ -161,7 +176,8 @@ class Progress(Callback):
             if estimator.verbose:
                 print(f"{text} Setting learning rate to {trainer.base_lr:f}")
             return
-        self._stop(trainer, text)
+        small = estimator.learning_rate == "adaptive" and estimator._uses_sgd()
+        self._stop(trainer, f"{text} Learning rate too small." if small else text)
 
     def _stop(self, trainer: Trainer, reason: str) -> None:
         self.stopped = True

@@ -13,8 +13,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from glassnet.data.examples import Examples
+from glassnet.errors import ShapeError
 from glassnet.estimators.base import BaseMLP, documented
 from glassnet.losses import LOSSES, Loss
+from glassnet.messages import say
 
 
 @documented
@@ -138,14 +140,20 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         )
         return X, y
 
-    def _targets(self, y: Any, dtype: Any, *, fresh: bool = False) -> np.ndarray:
+    def _targets(self, y: Any, dtype: Any, *, fresh: bool = False, weight: Any = None) -> np.ndarray:
         y = np.asarray(y, dtype=dtype)
         y = y[:, None] if y.ndim == 1 else y
         if fresh:
-            scales = self.standardize and self.loss != "poisson"
-            spread = y.std(axis=0) if scales else np.ones(y.shape[1], dtype)
-            self._target_mean = y.mean(axis=0) if scales else np.zeros(y.shape[1], dtype)
-            self._target_scale = np.where(spread > 0, spread, 1).astype(dtype)
+            self._target_mean, self._target_scale = np.zeros(y.shape[1], dtype), np.ones(y.shape[1], dtype)
+            if self.standardize and self.loss != "poisson":
+                mean = np.average(y, axis=0, weights=weight)
+                spread = np.sqrt(np.average(np.square(y - mean), axis=0, weights=weight))
+                constant = spread <= 10 * np.finfo(dtype).eps * np.abs(mean)
+                self._target_mean = mean.astype(dtype)
+                self._target_scale = np.where(constant, 1.0, spread).astype(dtype)
+        elif y.shape[1] != len(self._target_mean):
+            text = say("y must have {n} columns, as in training, not {come}", n=len(self._target_mean), come=y.shape[1])
+            raise ShapeError(text)
         return np.asarray((y - self._target_mean) / self._target_scale) if self.standardize else y
 
     def _n_outputs(self, y: Any) -> int:

@@ -352,7 +352,9 @@ class _Teller:
         """The net input."""
         k, l, j = "k", self.l, self.j
         formula: list[Token] = ["Σ_k", Symbol("W", l, (j, k)), Symbol("a", l - 1, (k,))]
-        parts: list[Part] = [((float(w), "·", float(a)), float(w * a)) for w, a in zip(self.W[j], self.a_in, strict=True)]
+        parts: list[Part] = [
+            ((float(w), "·", float(a)), float(w * a)) for w, a in zip(self.W[j], self.a_in, strict=True)
+        ]
         if self.b is not None:
             formula += ["+", Symbol("b", l, (j,))]
             parts.append(((float(self.b[j]),), float(self.b[j])))

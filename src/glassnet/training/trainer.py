@@ -26,6 +26,7 @@ from glassnet.optimisers import OPTIMISERS, Clip, Updater
 from glassnet.random import permutation
 from glassnet.regularisers import Regularisation
 from glassnet.schedules import SCHEDULES
+from glassnet.trace import checked_rows
 from glassnet.training.callbacks import Callback
 from glassnet.training.early_stopping import EarlyStopping
 from glassnet.training.history import History
@@ -146,13 +147,14 @@ class Trainer:
             raise ConfigError(say("a trainer trains once; make a new one to go on"))
         examples = self.prepare(examples)
         self.validation = None if validation is None else self.prepare(validation)
+        rows = None if rows is None else checked_rows(rows, len(examples))
         if rows is not None and self.config.train_figures == "after":
             examples, rows = examples.take(rows), None
         n = len(examples) if rows is None else len(rows)
         self.batch_size = min(self.config.batch_size or default_batch_size(n), n)
         self.steps_per_epoch = -(-n // self.batch_size)
         weight = examples.weight if rows is None or examples.weight is None else examples.weight[rows]
-        self.weight = float(n if weight is None else weight.sum())
+        self.weight = float(n if weight is None else weight.sum(dtype=np.float64))
         with self.engine.limited() as self.threads:
             self.history.engine = self.engine_text()
             train_set = self.engine.place(examples)
@@ -236,7 +238,9 @@ class Trainer:
     def penalty(self) -> float | None:
         """The value of the ℓ1 and ℓ2 penalties, of a batch of average weight, or None without any."""
         rules = self.regularisation
-        return rules.total(self.network.parameters(), self.weight / self.steps_per_epoch) if rules.penalises else None
+        with np.errstate(over="ignore", invalid="ignore"):  # the check of the figures says so
+            weight = self.weight / self.steps_per_epoch
+            return rules.total(self.network.parameters(), weight) if rules.penalises else None
 
     # Checks and small things
 
