@@ -1394,7 +1394,8 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
 }
 
 // Forward passes over blocks of rows, each by one thread in its own share of the memory; done(batch, first panel, the
-// thread's own) after each.
+// thread's own) after each. A thread that has done its block takes the next: where other processes hold the cores, none
+// waits for the slowest.
 template <class T, bool pairs>
 template <class Done>
 void Network<T, pairs>::each_block(const Examples& examples, const Interrupt& interrupt, Done done) {
@@ -1405,10 +1406,11 @@ void Network<T, pairs>::each_block(const Examples& examples, const Interrupt& in
   reserve(block_panels * members, members);
   if (spec_.sparse) prepare_sparse(sparse_, *examples.csr, spec_.dropouts[0].keep < 1, capacity_ * n);
   Watch watch(interrupt);
+  std::atomic<long> next{0};
   run_team(members, [&](int member) {
     Scratch& own = scratch_[static_cast<size_t>(member)];
     const long base = member * block_panels;
-    for (long block = member; block < blocks && !watch.stopped(); block += members) {
+    for (long block = next++; block < blocks && !watch.stopped(); block = next++) {
       const long first = block * block_rows, count = std::min(block_rows, rows - first);
       Batch batch{&examples, {nullptr, first, count, rows}, (count + n - 1) / n, 1.0, false, 0, 0, {}, {}};
       const Range panels{base, base + batch.panels};
