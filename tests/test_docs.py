@@ -100,3 +100,28 @@ def test_the_examples_session_is_the_lectures(tmp_path):
     printed = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8").stdout
     line = r"第[12]个回合, 训练集交叉熵损失为:\d\.\d{4}, 分类准确率0\.\d{4}"
     assert [bool(re.fullmatch(line, text)) for text in printed.splitlines()] == [True] * 4
+
+
+def test_the_page_on_looking_inside_shows_what_the_commands_print(tmp_path, monkeypatch, capsys):
+    """The rows of the table and the lines of the explanation; their last digits depend on the machine."""
+    from glassnet.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    shown = 0
+    for block in blocks("docs/inside.md", "console"):
+        for part in block.split("$ ")[1:]:
+            command, _, expected = part.partition("\n")
+            capsys.readouterr()
+            assert main(command.split()[1:]) == 0, command
+            if expected:
+                printed = capsys.readouterr().out
+                words = [re.sub(r"[-−]?\d[\d.e−+-]*", "0", text).split() for text in (printed, expected)]
+                assert words[0] == words[1], command
+                numbers = [
+                    [float(n.replace("−", "-")) for n in re.findall(r"[-−]?\d+\.\d+", text)]
+                    for text in (printed, expected)
+                ]
+                assert numbers[0] == pytest.approx(numbers[1], rel=0.05, abs=1e-3), command
+                shown += 1
+    assert shown == 2

@@ -542,7 +542,8 @@ def _text(tokens: Sequence[Token]) -> str:
             parts.append(token)
         else:
             parts.append(_signed(token))
-    return " ".join(parts).replace("( ", "(").replace(" )", ")").replace("σ (", "σ(").replace("σ′ (", "σ′(")
+    text = " ".join(parts).replace("( ", "(").replace(" )", ")").replace("σ (", "σ(").replace("σ′ (", "σ′(")
+    return text.replace("((", "(").replace("))", ")")
 
 
 def _signed(value: float) -> str:
@@ -561,7 +562,7 @@ def _latex(tokens: Sequence[Token]) -> str:
             parts.append(operators.get(token, token))
         else:
             parts.append(rf"\text{{{_latex_words(token)}}}")
-    return " ".join(parts)
+    return " ".join(parts).replace("( (", "(").replace(") )", ")")
 
 
 _LATEX_LETTERS = {
