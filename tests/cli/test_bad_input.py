@@ -383,7 +383,7 @@ COMMANDS = [
     ("check --sizes 4,3 --tolerance 0", "tolerance must be above 0"),
     ("check --sizes 4,3 --l2 -1", "l2 must be finite and not negative"),
     ("check --sizes 4,3 --seed -1", "a seed is a whole number"),
-    ("trian good.csv", "Did you mean 'train'?"),
+    ("trian good.csv", "Did you mean 'train'"),
     ("--bogus", "there is no option --bogus"),
     ("train", "SOURCE is missing"),
     ("train good.csv --lang", "--lang must be one of en, zh"),
