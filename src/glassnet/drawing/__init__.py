@@ -4,6 +4,7 @@ Each is drawn from the numbers that back-propagation computes. ``draw_passes``, 
 follow real rows, without dropout; ``draw_dropout`` shows a mask of training, ``draw_graph`` what is computed of what.
 """
 
+from glassnet.drawing.costs import draw_costs
 from glassnet.drawing.curves import draw_curves
 from glassnet.drawing.dropout import draw_dropout
 from glassnet.drawing.gradients import draw_gradients
@@ -11,4 +12,4 @@ from glassnet.drawing.graph import draw_graph
 from glassnet.drawing.passes import draw_passes
 from glassnet.drawing.unit import draw_unit
 
-__all__ = ["draw_curves", "draw_dropout", "draw_gradients", "draw_graph", "draw_passes", "draw_unit"]
+__all__ = ["draw_costs", "draw_curves", "draw_dropout", "draw_gradients", "draw_graph", "draw_passes", "draw_unit"]
