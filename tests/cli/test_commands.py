@@ -15,7 +15,7 @@ from sklearn import metrics
 
 import glassnet
 from glassnet.activations import Tanh
-from glassnet.cli import main
+from glassnet.cli import common, main
 
 COMMANDS = ("train", "predict", "evaluate", "check", "trace", "explain", "derive", "draw", "info", "doctor")
 
@@ -418,3 +418,11 @@ def test_chinese_help():
     done = process("--lang", "zh", "train", "--help")
     assert done.returncode == 0
     assert any("\u4e00" <= letter <= "\u9fff" for letter in done.stdout)
+
+
+def test_alpha_counts_by_the_batch_in_a_check(tmp_path):
+    """½ α‖W‖² / N in the loss of a batch of N rows."""
+    glassnet.fit("iris", hidden=(3,), epochs=1, alpha=0.5, l2=0.01, out=tmp_path / "run")
+    assert common.batch_of_run(tmp_path / "run", None, 10)[-1].l2 == pytest.approx(0.01 + 0.5 / 10)
+    assert common.batch_of_run(tmp_path / "run", None)[-1].l2 == pytest.approx(0.01 + 0.5 / 150)
+    assert main(["check", str(tmp_path / "run"), "--rows", "5"]) == 0

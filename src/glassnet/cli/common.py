@@ -148,16 +148,18 @@ def batch_of_run(
     from glassnet.regularisers import Regularisation
     from glassnet.runs import CONFIG
 
-    model, rules = load(run), Regularisation()
+    model, training = load(run), None
     if (run / CONFIG).exists():  # else a model without a run
         config = RunConfig.make(**read_config(run / CONFIG))
-        training = config.training
-        rules = Regularisation(l1=training.l1, l2=training.l2, biases=training.regularise_biases)
-        source = source or config.data.source
+        training, source = config.training, source or config.data.source
     if source is None:
         raise ConfigError(say("give a SOURCE: {run} does not say which data it was trained on", run=run))
-    examples = model.examples(source)
-    return model.network, model.loss, examples.x[:rows], examples.y[:rows], rules
+    examples = model.examples(source).take(slice(rows))
+    rules = Regularisation()
+    if training is not None:
+        l2 = training.l2 + training.alpha / max(len(examples), 1)
+        rules = Regularisation(l1=training.l1, l2=l2, biases=training.regularise_biases)
+    return model.network, model.loss, examples.x, examples.y, rules
 
 
 def updater_of_run(run: Path) -> tuple[Updater, float | None, Any]:
