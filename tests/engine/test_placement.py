@@ -226,7 +226,15 @@ def test_parameters_in_any_order():
     assert distance(*ends) == 0
 
 
-def test_an_interruption_keeps_the_steps_that_were_made():
+@pytest.fixture
+def interruptible():
+    """SIGINT raises, also where the shell that started the tests ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interruption_keeps_the_steps_that_were_made(interruptible):
     network = dense(8, 300, 300, 3)
     trainer = Trainer(network, TrainingConfig(loss="cross_entropy", engine="native", epochs=10_000, batch_size=1))
     before = parameter_values(network)
