@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from pydantic import BaseModel
 
 from glassnet.activations import ACTIVATIONS
 from glassnet.arrays import as_dense
-from glassnet.config import Branch, DataConfig, NetworkConfig, RunConfig, TrainingConfig
+from glassnet.config import Branch, DataConfig, NetworkConfig, RunConfig, TrainingConfig, read_config
 from glassnet.data import Arrays, Source, Table, TargetEncoding, load_source, split
 from glassnet.data.examples import Examples
 from glassnet.errors import ConfigError, DataError
@@ -38,8 +38,10 @@ from glassnet.storage import write_bytes, write_document
 from glassnet.trace import Trace, trace
 from glassnet.training import Callback, History, Trainer, pretrain
 from glassnet.training.preparation import default_batch_size
+from glassnet.training.recording import Recorder, Snapshot, from_jsonl, to_jsonl
 
 CONFIG, HISTORY, RESULTS, FIGURES = "config.json", "history.jsonl", "results.json", "figures"
+SNAPSHOTS = "snapshots.jsonl"
 
 TASK_LOSS = {"classification": "cross_entropy", "multilabel": "binary_cross_entropy", "regression": "squared_error"}
 
@@ -71,6 +73,8 @@ class Run:
         With every choice made.
     seconds : float
         All of it, from reading the data on.
+    snapshots : list of Snapshot
+        If they were recorded.
     """
 
     folder: Path | None
@@ -79,6 +83,7 @@ class Run:
     test: dict[str, Any]
     config: RunConfig
     seconds: float
+    snapshots: list[Snapshot] = field(default_factory=list)
 
 
 def fit(
@@ -88,6 +93,7 @@ def fit(
     out: str | Path | None = None,
     overwrite: bool = False,
     callbacks: Iterable[Callback] = (),
+    record: bool = False,
     verbose: bool = False,
     **options: Any,
 ) -> Run:
@@ -104,6 +110,8 @@ def fit(
     overwrite : bool, default False
         Whether a run that is there already may be replaced.
     callbacks : iterable of Callback, default ()
+    record : bool, default False
+        Whether to take snapshots of the network as it is trained (:mod:`glassnet.training.recording`).
     verbose : bool, default False
         Whether to print what was chosen.
     **options
@@ -146,7 +154,9 @@ def fit(
         (tree if place is None else tree[place])[name] = value
     note: Note = print if verbose else lambda text: None
     folder = None if out is None else Path(out)
-    return execute(RunConfig.make(**tree), folder=folder, overwrite=overwrite, callbacks=callbacks, note=note)
+    return execute(
+        RunConfig.make(**tree), folder=folder, overwrite=overwrite, callbacks=callbacks, record=record, note=note
+    )
 
 
 def execute(
@@ -155,6 +165,7 @@ def execute(
     folder: Path | None = None,
     overwrite: bool = False,
     callbacks: Iterable[Callback] = (),
+    record: bool = False,
     note: Note = lambda text: None,
 ) -> Run:
     """Read the data, choose what is left open, train, test, and save.
@@ -167,6 +178,8 @@ def execute(
     overwrite : bool, default False
         Whether a run that is there already may be replaced.
     callbacks : iterable of Callback, default ()
+    record : bool, default False
+        Whether to take snapshots of the network as it is trained.
     note : callable, optional
         Gets a sentence for each choice that was made for the user, as it is made.
 
@@ -181,14 +194,17 @@ def execute(
     if folder is not None:
         check_folder(folder, overwrite)
     with nullcontext() if folder is None else _reserved(folder):
-        run = _execute(config, folder, callbacks, note, started)
+        recorder = Recorder() if record else None
+        job = ready(config, [*callbacks, *([recorder] if recorder else [])], note, storable=folder is not None)
+        run = _execute(job, folder, started)
+        run.snapshots = recorder.snapshots if recorder else []
         if folder is not None:
             save(run, overwrite)
     return run
 
 
 @dataclass
-class _Job:
+class Job:
     """A run that is ready to be trained."""
 
     config: RunConfig
@@ -199,16 +215,15 @@ class _Job:
     test_set: Examples | None
 
 
-def _execute(config: RunConfig, folder: Path | None, callbacks: Iterable[Callback], note: Note, started: float) -> Run:
+def _execute(job: Job, folder: Path | None, started: float) -> Run:
     """The run, not saved yet."""
-    job = _ready(config, callbacks, note, storable=folder is not None)
     history = job.trainer.fit(job.train_set, job.validation_set)
     threads = job.trainer.config.threads
     test = {} if job.test_set is None else job.model.evaluate_examples(job.test_set, threads=threads)
     return Run(folder, job.model, history, test, job.config, time.perf_counter() - started)
 
 
-def _ready(config: RunConfig, callbacks: Iterable[Callback], note: Note, *, storable: bool) -> _Job:
+def ready(config: RunConfig, callbacks: Iterable[Callback], note: Note, *, storable: bool) -> Job:
     """Everything up to the first step of training."""
     if config.load_layers is not None and config.start_from is None:
         raise ConfigError(say("load_layers needs a run to take the layers from (--from RUN)"))
@@ -251,7 +266,7 @@ def _ready(config: RunConfig, callbacks: Iterable[Callback], note: Note, *, stor
         )
     weights = _class_weights(training.class_weight, model)
     trainer = Trainer(model.network, training.replaced(class_weight=weights), callbacks)
-    return _Job(config, model, trainer, train_set, validation_set, test_set)
+    return Job(config, model, trainer, train_set, validation_set, test_set)
 
 
 @dataclass
@@ -336,7 +351,7 @@ def replay(config: RunConfig, step: int) -> Moment:
         raise ConfigError(say("steps are numbered from 0, so there is no step {step}", step=step))
     if config.data.source is None:
         raise ConfigError(say("the run does not say which data it was trained on, so it cannot be repeated"))
-    job = _ready(config, [_HaltBefore(step)], lambda text: None, storable=False)
+    job = ready(config, [_HaltBefore(step)], lambda text: None, storable=False)
     trainer = job.trainer
     try:
         trainer.fit(job.train_set, job.validation_set)
@@ -650,8 +665,11 @@ def save(run: Run, overwrite: bool = False) -> None:
     check_folder(folder, overwrite)
     for old in (FIGURES, "checkpoints"):
         shutil.rmtree(folder / old, ignore_errors=True)
+    (folder / SNAPSHOTS).unlink(missing_ok=True)
     run.model.save(folder)
     write_bytes(folder / HISTORY, run.history.to_jsonl().encode())
+    if run.snapshots:
+        write_bytes(folder / SNAPSHOTS, to_jsonl(run.snapshots).encode())
     results = {
         "test": run.test,
         "stop_reason": run.history.stop_reason,
@@ -697,3 +715,74 @@ def read_history(folder: Path) -> History:
         return history
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(say("cannot read {path}: {reason}", path=folder / HISTORY, reason=error)) from error
+
+
+# A run looked into
+
+
+@dataclass
+class Inside:
+    """A run that has ended, with its data at hand.
+
+    Attributes
+    ----------
+    folder : Path
+    config : RunConfig
+    model : Model
+        As it was saved.
+    history : History
+    snapshots : list of Snapshot
+        From before training to its end.
+    train_set, validation_set, test_set : Examples
+        Encoded, as they were trained on; None where there are none.
+    """
+
+    folder: Path
+    config: RunConfig
+    model: Model
+    history: History
+    snapshots: list[Snapshot]
+    train_set: Examples
+    validation_set: Examples | None
+    test_set: Examples | None
+
+
+def look_into(folder: Path, note: Note = lambda text: None) -> Inside:
+    """A run's folder and the data it was trained on.
+
+    A run that took no snapshots is trained again for them: it repeats to the bit, on the same machine with the same
+    number of threads.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no run, or its data are not at hand.
+    """
+    if not (folder / CONFIG).exists():
+        raise ConfigError(say("{folder} holds no run: there is no {name}", folder=folder, name=CONFIG))
+    config = RunConfig.make(**read_config(folder / CONFIG))
+    if config.data.source is None:
+        raise ConfigError(say("the run does not say which data it was trained on, so it cannot be repeated"))
+    model, history = Model.load(folder), read_history(folder)
+    recorder = Recorder()
+    job = ready(config, [recorder], lambda text: None, storable=False)
+    snapshots = read_snapshots(folder)
+    if not snapshots:
+        note(say("the run took no snapshots (--record): it is trained again for them"))
+        again = job.trainer.fit(job.train_set, job.validation_set)
+        snapshots = recorder.snapshots
+        losses, before = again["loss"], history["loss"]
+        if losses[: len(before)] != before[: len(losses)]:
+            note(say("it did not go the same way: its data, the machine or the number of threads are others now"))
+    return Inside(folder, config, model, history, snapshots, job.train_set, job.validation_set, job.test_set)
+
+
+def read_snapshots(folder: Path) -> list[Snapshot]:
+    """A run's snapshots, none if it took none; DataError if they cannot be read."""
+    path = folder / SNAPSHOTS
+    if not path.exists():
+        return []
+    try:
+        return from_jsonl(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(say("cannot read {path}: {reason}", path=path, reason=error)) from error

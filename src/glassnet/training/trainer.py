@@ -68,7 +68,8 @@ class Trainer:
         Why it is not the native one, if that was not asked for.
     threads : int
     history : History
-    validation : Examples or None
+    examples, validation : Examples or None
+        As :meth:`fit` got them, checked and weighed.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Trainer:
             (copies, network.n_parameters), network.dtype, say("training (gradients, optimiser and best weights)")
         )
         self.history = History()
+        self.examples: Examples | None = None
         self.validation: Examples | None = None
         self.threads = 0
         self.first_epoch = first_epoch
@@ -147,6 +149,7 @@ class Trainer:
             raise ConfigError(say("a trainer trains once; make a new one to go on"))
         examples = self.prepare(examples)
         self.validation = None if validation is None else self.prepare(validation)
+        self.examples = examples
         rows = None if rows is None else checked_rows(rows, len(examples))
         if rows is not None and self.config.train_figures == "after":
             examples, rows = examples.take(rows), None
