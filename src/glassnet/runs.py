@@ -41,7 +41,9 @@ from glassnet.training.preparation import default_batch_size
 from glassnet.training.recording import Recorder, Snapshot, from_jsonl, to_jsonl
 
 CONFIG, HISTORY, RESULTS, FIGURES = "config.json", "history.jsonl", "results.json", "figures"
-SNAPSHOTS = "snapshots.jsonl"
+SNAPSHOTS, EVENTS = "snapshots.jsonl", "tensorboard"
+EARLY = (EVENTS, "checkpoints")
+"""What a run writes into its folder before it is saved."""
 
 TASK_LOSS = {"classification": "cross_entropy", "multilabel": "binary_cross_entropy", "regression": "squared_error"}
 
@@ -266,6 +268,7 @@ def ready(config: RunConfig, callbacks: Iterable[Callback], note: Note, *, stora
         )
     weights = _class_weights(training.class_weight, model)
     trainer = Trainer(model.network, training.replaced(class_weight=weights), callbacks)
+    trainer.encoding = model.encoding
     return Job(config, model, trainer, train_set, validation_set, test_set)
 
 
@@ -612,7 +615,8 @@ def _class_weights(given: Any, model: Model) -> Any:
 def check_folder(folder: Path, overwrite: bool) -> None:
     """Refuse a folder that holds something else, or a run that may not be replaced."""
     try:
-        if not folder.exists() or not any(folder.iterdir() if folder.is_dir() else [folder]):
+        content = folder.iterdir() if folder.is_dir() else [folder] if folder.exists() else []
+        if all(path.is_dir() and path.name in EARLY for path in content):
             return
     except OSError as error:
         raise _cannot_write(folder, error) from error
@@ -666,6 +670,9 @@ def save(run: Run, overwrite: bool = False) -> None:
     for old in (FIGURES, "checkpoints"):
         shutil.rmtree(folder / old, ignore_errors=True)
     (folder / SNAPSHOTS).unlink(missing_ok=True)
+    for events in (folder / EVENTS).glob("*"):
+        if events.stat().st_mtime < time.time() - run.seconds:  # of the run that is overwritten
+            events.unlink()
     run.model.save(folder)
     write_bytes(folder / HISTORY, run.history.to_jsonl().encode())
     if run.snapshots:

@@ -10,10 +10,12 @@ import typer
 
 from glassnet.cli import common
 from glassnet.cli.common import JsonOption
+from glassnet.cli.diagnose import show
 from glassnet.errors import ConfigError, MissingExtraError
 from glassnet.messages import say
 
 if TYPE_CHECKING:
+    from glassnet.inspection import Diagnosis
     from glassnet.runs import Run
 
 NAME = "train"
@@ -208,6 +210,16 @@ def command(
         Path | None, typer.Option("--out", help=say("The run's folder; else runs/ and the source's name."))
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help=say("Replace a run of that name."))] = False,
+    record: Annotated[
+        bool, typer.Option("--record", help=say("Take snapshots of the network for plot, report and diagnose."))
+    ] = False,
+    track: Annotated[
+        bool,
+        typer.Option("--track", help=say("Write event files for TensorBoard into the run's folder (extra track).")),
+    ] = False,
+    diagnose: Annotated[
+        bool, typer.Option("--diagnose", help=say("Say at the end what is wrong, also if training diverges."))
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help=say("Print the result only."))] = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -281,14 +293,34 @@ def command(
     from glassnet.cli.progress import JsonLines, Progress
 
     reporter: Any = JsonLines() if as_json else Progress(quiet=quiet)
-    with reporter:
-        run = execute(run_config, folder=folder, overwrite=overwrite, callbacks=[reporter], note=reporter.note)
-    figure = _draw(run, reporter)
-    if as_json:
-        reporter.done(run)
-    else:
-        _report(run, figure)
+    callbacks: list[Any] = [reporter]
+    if track:
+        from glassnet.inspection.tracking import Tracker
+        from glassnet.runs import EVENTS
+
+        callbacks.append(Tracker(folder=folder / EVENTS))
+    watch = _watch() if diagnose else None
+    callbacks += [] if watch is None else [watch]
+    try:
+        with reporter:
+            run = execute(
+                run_config, folder=folder, overwrite=overwrite, callbacks=callbacks, record=record, note=reporter.note
+            )
+        figure = _draw(run, reporter)
+        if as_json:
+            reporter.done(run)
+        else:
+            _report(run, figure)
+    finally:
+        if watch is not None and watch.snapshots:
+            show(watch.findings, as_json=as_json)
     return 0
+
+
+def _watch() -> Diagnosis:
+    from glassnet.inspection import Diagnosis
+
+    return Diagnosis()
 
 
 def _checked(path: Path, source: str | None) -> dict[str, Any]:

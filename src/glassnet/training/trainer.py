@@ -13,6 +13,7 @@ import numpy as np
 from glassnet.activations import Logistic, Softmax
 from glassnet.arrays import as_csr, is_sparse
 from glassnet.config import TrainingConfig
+from glassnet.data.encoding import Encoding
 from glassnet.data.examples import Examples
 from glassnet.data.split import split
 from glassnet.engine import choose, resolve_device
@@ -70,6 +71,8 @@ class Trainer:
     history : History
     examples, validation : Examples or None
         As :meth:`fit` got them, checked and weighed.
+    encoding : Encoding or None
+        What made the examples of the data, if a run did; for callbacks.
     """
 
     def __init__(
@@ -114,6 +117,7 @@ class Trainer:
         self.history = History()
         self.examples: Examples | None = None
         self.validation: Examples | None = None
+        self.encoding: Encoding | None = None
         self.threads = 0
         self.first_epoch = first_epoch
         self.epoch = 0
@@ -168,6 +172,9 @@ class Trainer:
                     self._epoch(train_set, validation_set, rows)
                 if not self.history.stop_code:
                     self.stop("epochs", say("all {epochs} epochs are done", epochs=self.config.epochs))
+            except NotFiniteError as error:
+                self._call("on_failure", error)
+                raise
             except KeyboardInterrupt:
                 self.stop("interrupted", say("interrupted in epoch {epoch}", epoch=self.epoch))
             self.engine.sync()
