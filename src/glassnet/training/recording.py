@@ -10,15 +10,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter
+from threadpoolctl import ThreadpoolController
 
 from glassnet.activations import Logistic, ReLU, Tanh
 from glassnet.arrays import as_dense, to_numpy
+from glassnet.data.examples import Examples
 from glassnet.errors import ConfigError
 from glassnet.layers import Dense
 from glassnet.messages import say
@@ -27,7 +30,7 @@ from glassnet.trace import LayerTrace, Trace, trace
 from glassnet.training.callbacks import Callback
 from glassnet.training.trainer import Trainer
 
-ROWS = 256
+ROWS = 128
 """Rows of the training set that are traced, spread evenly over it."""
 BINS = 32
 SAMPLE = 8192  # entries of a quantity that its quantiles and counts are taken from, spread evenly over it
@@ -287,7 +290,7 @@ class Recorder(Callback):
     ----------
     interval : int ≥ 1 or None, default None
         Epochs from one to the next. None: one after each of the first 20, and then whenever there are 5 % more epochs.
-    rows : int ≥ 1, default 256
+    rows : int ≥ 1, default 128
         Rows of the training set to trace.
 
     Attributes
@@ -301,6 +304,7 @@ class Recorder(Callback):
     rows: int = ROWS
     snapshots: list[Snapshot] = field(default_factory=list)
     seconds: float = 0.0
+    _blas: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name, value in (("interval", self.interval), ("rows", self.rows)):
@@ -311,6 +315,7 @@ class Recorder(Callback):
         """Take the first, and choose the rows."""
         self.snapshots.clear()
         self.seconds = 0.0
+        self._blas = ThreadpoolController().select(user_api="blas")
         self._take(trainer, 0)
 
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:
@@ -333,20 +338,27 @@ class Recorder(Callback):
         rows = examples.take(np.arange(min(n, self.rows)) * n // min(n, self.rows))
         updater = Updater(trainer.optimiser, trainer.regularisation, trainer.updater.clip)
         updater.restore(trainer.updater.state(), network)
+        # BLAS's threads wait awake for more work: where training does without them they would be in its way
+        with nullcontext() if trainer.engine.name == "reference" else self._blas.limit(limits=1):
+            traced = self._traced(trainer, rows, updater, epoch)
+            dense = [layer for layer in network.layers if isinstance(layer, Dense)]
+            self.snapshots.append(snapshot(traced, dense, epoch=epoch, step=trainer.step))
+        self.seconds += time.perf_counter() - started
+
+    def _traced(self, trainer: Trainer, rows: Examples, updater: Updater, epoch: int) -> Trace:
+        network = trainer.network
+        draws = network.draws(len(rows), epoch=trainer.first_epoch + epoch)
         with np.errstate(all="ignore"):  # numbers that are not finite are what a snapshot is to show
-            traced = trace(
+            return trace(
                 network,
                 trainer.loss,
                 as_dense(rows.x),
                 rows.y,
                 weight=rows.weight,
-                draws=network.draws(len(rows), epoch=trainer.first_epoch + epoch),
+                draws=draws,
                 updater=updater,
                 lr=trainer.lr,
             )
-            dense = [layer for layer in network.layers if isinstance(layer, Dense)]
-            self.snapshots.append(snapshot(traced, dense, epoch=epoch, step=trainer.step))
-        self.seconds += time.perf_counter() - started
 
 
 def to_jsonl(snapshots: Iterable[Snapshot]) -> str:
