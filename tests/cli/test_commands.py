@@ -17,7 +17,10 @@ import glassnet
 from glassnet.activations import Tanh
 from glassnet.cli import common, main
 
-COMMANDS = ("train", "predict", "evaluate", "check", "trace", "explain", "derive", "diagnose", "draw", "info", "doctor")
+COMMANDS = (
+    *("train", "predict", "evaluate", "check", "trace", "explain", "derive", "draw", "plot", "diagnose", "report"),
+    *("info", "doctor"),
+)
 
 
 def write_flowers(path, rows=150):

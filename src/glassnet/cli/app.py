@@ -13,7 +13,21 @@ from glassnet.messages import say
 
 def build() -> typer.Typer:
     """The application, with its help in the language in use."""
-    from glassnet.cli import check, derive, diagnose, doctor, draw, evaluate, explain, info, predict, trace, train
+    from glassnet.cli import (
+        check,
+        derive,
+        diagnose,
+        doctor,
+        draw,
+        evaluate,
+        explain,
+        info,
+        plot,
+        predict,
+        report,
+        trace,
+        train,
+    )
 
     typer.rich_utils.ARGUMENTS_PANEL_TITLE = say("Arguments")
     typer.rich_utils.OPTIONS_PANEL_TITLE = say("Options")
@@ -29,7 +43,8 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_globals)
-    for module in (train, predict, evaluate, check, trace, explain, derive, diagnose, draw, info, doctor):
+    modules = (train, predict, evaluate, check, trace, explain, derive, draw, plot, diagnose, report, info, doctor)
+    for module in modules:
         command: Any = module.command
         app.command(module.NAME, help=module.help_text())(command)
     return app
