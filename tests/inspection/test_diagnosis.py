@@ -156,3 +156,33 @@ def test_the_loss_of_a_constant_output():
     trainer.fit(glassnet.data.examples.Examples(x, y))
     case = Case.of_trainer(trainer, watch.snapshots)
     assert case.constant_loss == pytest.approx(-0.75 * math.log(0.75) - 0.25 * math.log(0.25))
+
+
+@pytest.mark.parametrize("y", [np.zeros(60, int), np.zeros(60), np.arange(60) % 2], ids=["class", "number", "classes"])
+@pytest.mark.parametrize("rows", [60, 2, 1])
+def test_data_with_nothing_to_learn_are_no_error(y, rows):
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    watch = Diagnosis()
+    network = glassnet.Network.dense([4, 8, 2 if y.dtype == int else 1])
+    glassnet.train(network, x[:rows], y[:rows], epochs=4, callbacks=[watch])
+    assert "learning_rate_too_high" not in [finding.code for finding in watch.findings]
+    for finding in watch.findings:
+        json.dumps(finding.to_json(), allow_nan=False)
+
+
+def test_a_frozen_layer_is_not_lost_in_rounding():
+    x = np.random.default_rng(0).normal(size=(200, 6))
+    network = glassnet.Network.dense([6, 32, 16, 2], seed=1)
+    network.freeze([1])
+    watch = Diagnosis()
+    glassnet.train(network, x, (x[:, 0] + x[:, 1] > 0).astype(int), epochs=20, callbacks=[watch])
+    assert [finding.code for finding in watch.findings] == []
+
+
+@pytest.mark.parametrize(
+    ("loss", "output"), [("log_loss", "logistic"), ("cross_entropy", "tanh"), ("cross_entropy", "relu")]
+)
+def test_outputs_that_a_loss_for_classes_cannot_use(loss, output):
+    watch = Diagnosis()
+    glassnet.fit("iris", epochs=5, loss=loss, output=output, callbacks=[watch])
+    assert watch.findings[0].code == "wrong_loss"

@@ -19,7 +19,7 @@ from glassnet.config import TrainingConfig
 from glassnet.data.encoding import Encoding
 from glassnet.data.examples import Examples
 from glassnet.layers import Dense, Dropout
-from glassnet.losses import Loss, dense_targets
+from glassnet.losses import LOSSES, Loss, dense_targets
 from glassnet.messages import say
 from glassnet.network import Network
 from glassnet.runs import Inside
@@ -224,21 +224,27 @@ class Case:
     @cached_property
     def is_image(self) -> bool:
         """Whether the features are pixels or the like, of one scale, many of them 0 in most rows."""
-        if self.encoding is not None:
-            return self.encoding.arrays is not None and len(self.encoding.arrays.scale) == 1
+        if self.encoding is not None and (self.encoding.arrays is None or self.encoding.feature_shape is not None):
+            return self.encoding.arrays is not None
         return self.x.shape[1] >= 20 and float((self.x == 0).mean()) > 0.2
 
     @cached_property
     def columns(self) -> list[Column]:
         """The features, by the column that they come of."""
-        if self.encoding is None or self.encoding.arrays is not None:
-            names = [f"x{k}" for k in range(self.x.shape[1])] if self.encoding is None else self.encoding.feature_names
-            return [Column(name, (k,)) for k, name in enumerate(names)]
+        if self.encoding is None:
+            return [Column(f"x{k}", (k,)) for k in range(self.x.shape[1])]
+        if self.encoding.arrays is not None:
+            arrays, width = self.encoding.arrays, self.x.shape[1]
+            scale, shift = np.resize(arrays.scale, width), np.resize(arrays.shift, width)
+            constant = (scale == 0) & (shift != 0) & (not self.is_image)  # one that was always 0 does no harm
+            names = self.encoding.feature_names
+            return [Column(name, (k,), bool(constant[k])) for k, name in enumerate(names)]
         columns, at = [], 0
         for column in self.encoding.columns:
             count = len(column.feature_names)
-            constant = column.kind != "category" and not any(column.scale)
-            columns.append(Column(column.name, tuple(range(at, at + count)), constant))
+            places = tuple(range(at, at + count))
+            constant = column.kind != "category" and not self.x[:, places].any(axis=0).any()
+            columns.append(Column(column.name, places, constant))
             at += count
         return columns
 
@@ -331,6 +337,12 @@ class Case:
                 return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).sum(axis=1).mean())
             a = mean if not self.loss.takes_logits else np.log(np.clip(mean, 1e-12, None))
             return float(self.loss.value(a, y))
+
+    def height(self, loss: float) -> float:
+        """A loss as a share of that of a constant output; NaN where that says nothing: it is 0, or may be negative."""
+        known = getattr(self.loss, "name", None) in LOSSES.names()
+        sensible = known and self.loss.target != "counts" and self.constant_loss > 1e-9
+        return loss / self.constant_loss if sensible else float("nan")
 
     @property
     def diverged(self) -> bool:

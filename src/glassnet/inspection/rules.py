@@ -65,6 +65,9 @@ _RANGES = (  # of outputs: least, most
 )
 
 
+_BOUNDED = (activations.Tanh, activations.ReLU, activations.Softplus)
+
+
 @rule
 def wrong_loss(case: Case) -> Finding | None:
     """Targets that the output cannot reach, or outputs that the loss cannot use."""
@@ -85,6 +88,36 @@ def wrong_loss(case: Case) -> Finding | None:
                 output=last.name,
             ),
             say("Take the loss cross_entropy, which takes net inputs, or end the network in softmax."),
+        )
+    one_by_one = isinstance(last, activations.Logistic) and case.network.sizes[-1] > 1
+    if isinstance(case.loss, LogLoss) and one_by_one:
+        return Finding(
+            "wrong_loss",
+            title,
+            case.dense[-1].number,
+            None,
+            evidence,
+            say(
+                "The log loss looks at the true class's probability only, and logistic outputs need not sum to 1: all "
+                "of them may grow at no cost."
+            ),
+            say("Take the loss cross_entropy, which takes net inputs, or end the network in softmax."),
+        )
+    if case.loss.target == "classes" and case.loss.takes_logits and isinstance(last, _BOUNDED):
+        return Finding(
+            "wrong_loss",
+            title,
+            case.dense[-1].number,
+            None,
+            evidence,
+            say(
+                "The loss takes net inputs of any size, but {output} holds them between {low:g} and {high:g}: the "
+                "probabilities cannot come near 0 and 1, and where {output} is flat BP.1 is 0.",
+                output=last.name,
+                low=bounds[0],
+                high=bounds[1],
+            ),
+            say("Give the last layer the output identity."),
         )
     if not isinstance(case.loss, (SquaredError, AbsoluteError, Huber)):
         return None
@@ -193,8 +226,12 @@ def unscaled_features(case: Case) -> Finding | None:
 def constant_features(case: Case) -> Finding | None:
     """Features with one value in all rows."""
     still = case.x.std(axis=0) <= 1e-9 * np.abs(case.x).max(axis=0, initial=0.0)
-    filled = still & (case.x[0] != 0)
-    names = [column.name for column in case.columns if column.constant or any(filled[place] for place in column.places)]
+    names = []
+    for column in case.columns:
+        places = list(column.places)
+        # a 0 in all rows may be what scaling made of a constant, a pixel at the edge, or a slot of a category
+        if column.constant or (still[places].all() and (case.x[0, places] != 0).any()):
+            names.append(column.name)
     if not names:
         return None
     return Finding(
@@ -214,11 +251,14 @@ def constant_features(case: Case) -> Finding | None:
 @rule
 def leaked_target(case: Case) -> Finding | None:
     """A column that tells the target by itself."""
-    if case.is_image or case.loss.target == "labels" or len(case.rows) < 40:
+    if case.is_image or len(case.rows) < 40:
         return None
+    parts = [case.targets] if case.labels is not None else [y[:, None] for y in case.targets.T]
+    parts = [y for y in parts if y.std(axis=0).max() > 0]
     best: tuple[float, Column | None] = (0.0, None)
     for column in case.columns[:1000]:
-        told = _told_by(case.x[:, column.places], case.targets, whole=case.labels is not None)
+        values = case.x[:, column.places]
+        told = max((_told_by(values, y, whole=case.labels is not None) for y in parts), default=0.0)
         if told > best[0]:
             best = told, column
     if best[0] < 0.995 or best[1] is None:
@@ -257,8 +297,10 @@ def _told_by(values: np.ndarray, targets: np.ndarray, *, whole: bool) -> float:
     if whole:
         sure = guess.max(axis=1) > 0
         return float(((guess.argmax(axis=1) == targets.argmax(axis=1)) & sure).mean())
-    spread = np.square(targets - targets.mean(axis=0)).sum()
-    return float(1 - np.square(targets - guess).sum() / spread) if spread else 0.0
+    centred, own = targets - targets.mean(axis=0), key - key.mean()
+    spread = float(np.square(centred).sum())
+    linear = float(own @ centred[:, 0]) ** 2 / (float(own @ own) * spread) if own.any() and spread else 0.0
+    return max(linear, float(1 - np.square(targets - guess).sum() / spread) if spread else 0.0)
 
 
 @rule
@@ -314,7 +356,9 @@ def label_noise(case: Case) -> Finding | None:
     noise_sure = float(differ[sure].mean()) if sure.sum() >= 20 else noise
     predicted = case.outputs(case.rows).argmax(axis=1)
     seconded = float((predicted != labels)[agreed & differ].mean()) if (agreed & differ).any() else 0.0
-    if min(noise, noise_sure) < 0.08:
+    if (
+        min(noise, noise_sure) < 0.08 or seconded < 0.25
+    ):  # else the network tells these rows apart, or knows them by heart
         return None
     return Finding(
         "label_noise",
@@ -348,12 +392,13 @@ def learning_rate_too_high(case: Case) -> Finding | None:
     else:
         if len(losses) < 3:
             return None
-        back, height = _swings(losses), float(np.median(losses[len(losses) // 2 :]) / case.constant_loss)
+        back, height = _swings(losses), case.height(float(np.median(losses[len(losses) // 2 :])))
         evidence[say("share of the loss's way that goes up")] = back
-        evidence[say("loss by that of a constant output")] = height
-        swinging = back > 0.3 and height > 0.15 and _amplitude(losses) > 0.03 * case.constant_loss
+        if np.isfinite(height):
+            evidence[say("loss by that of a constant output")] = height
+        swinging = back > 0.3 and height > 0.15 and case.height(_amplitude(losses)) > 0.03
         stuck = ratio > 0.1 and height > 0.9
-        wild = losses[1:].max() > 3 * case.constant_loss or losses[0] > 10 * case.constant_loss
+        wild = ratio > 0.1 and case.height(float(losses.max())) > 3
         if swinging and not stuck and not wild and _noisy(case):
             return None  # the same signs, but the batch is their cause: gradient_noise tells
         wrong = swinging or stuck or wild
@@ -383,9 +428,9 @@ def gradient_noise(case: Case) -> Finding | None:
     losses = np.array([record["loss"] for record in case.history])
     if case.diverged or len(losses) < 3 or not _noisy(case) or _unscaled(case):
         return None
-    back, height = _swings(losses), float(np.median(losses[len(losses) // 2 :]) / case.constant_loss)
+    back, height = _swings(losses), case.height(float(np.median(losses[len(losses) // 2 :])))
     half = len(losses) // 2
-    stalled = losses[half:].mean() - losses[-max(1, half // 2) :].mean() < 0.03 * case.constant_loss
+    stalled = case.height(float(losses[half:].mean() - losses[-max(1, half // 2) :].mean())) < 0.03
     if not ((back > 0.3 and height > 0.15) or (stalled and height > 0.3)):
         return None
     noise = _noise(case)
@@ -396,7 +441,7 @@ def gradient_noise(case: Case) -> Finding | None:
         None,
         {
             say("rows in a batch"): case.batch_size,
-            say("rows at which noise and gradient are equal"): noise,
+            **({say("rows at which noise and gradient are equal"): noise} if np.isfinite(noise) else {}),
             say("share of the loss's way that goes up"): back,
         },
         say(
@@ -415,13 +460,13 @@ def learning_rate_too_low(case: Case) -> Finding | None:
         return None
     ratios = [max(layer.update_ratio for layer in snapshot.layers) for snapshot in case.snapshots]
     way = float(np.median(ratios)) * case.steps_per_epoch * len(losses)
-    height = float(losses[-1] / case.constant_loss)
+    height = case.height(float(losses[-1]))
     fall = losses[0] - losses[-1]
     late = losses[-max(2, len(losses) // 5) - 1] - losses[-1]
     still_falling = fall > 0 and late > 0.08 * fall and _swings(losses) < 0.1
     if not (height > 0.5 and (way < 0.1 or (still_falling and float(np.median(ratios)) < 3e-4))):
         return None
-    if max(ratios) > 0.03 or _worth(case) < 0.05 or _symmetric(case):
+    if max(ratios) > 0.03 or _worth(case) < 0.05 or _symmetric(case) or learning_rate_too_high(case) is not None:
         return None  # large steps may have killed units; there may be nothing to learn; copies have no gradient
     return Finding(
         "learning_rate_too_low",
@@ -445,10 +490,12 @@ def learning_rate_too_low(case: Case) -> Finding | None:
 def unsafe_precision(case: Case) -> Finding | None:
     """Numbers that lose what matters in rounding."""
     # at the end of a good training, too, steps are small: what counts is the time when there was much to learn
-    learning = [s for s in case.snapshots if s.loss > 0.3 * case.constant_loss]
+    fastest = max(s.lr for s in case.snapshots)
+    learning = [s for s in case.snapshots if case.height(s.loss) > 0.3 and s.lr > 1e-3 * fastest]
     still = {
         layer.number: float(np.median([s.layer(layer.number).still for s in learning]) if learning else 0.0)
         for layer in case.dense
+        if not layer.frozen
     }
     worst = max(still, key=lambda l: still[l])
     if still[worst] > 0.5:
@@ -543,9 +590,11 @@ def vanishing_delta(case: Case) -> Finding | None:
     """δ that shrinks from layer to layer on the way down."""
     if len(case.dense) < 3:
         return None
-    left = _way_down(case)
-    if not left < 5e-3 or _symmetric(case):
+    left, start = _way_down(case), _way_down(case, snapshots=1)
+    mended = left >= 5e-3  # by an optimiser that scales its steps; it may have come too late
+    if (mended and (start >= 1e-5 or not _underfits(case))) or _symmetric(case):
         return None
+    left = min(left, start)
     return Finding(
         "vanishing_delta",
         say("δ vanishes on the way down"),
@@ -695,12 +744,9 @@ def _units_kept(case: Case) -> float:
 @rule
 def underfitting(case: Case) -> Finding | None:
     """A network that does worse on what it was trained on than a simple method on what it has not seen."""
-    if case.diverged or not len(case.history) or len(case.rows) < 40:
+    if not _underfits(case) or dropout_too_strong(case) is not None:
         return None
     name, reached = case.baseline
-    chance = 2 * (max(reached * (1 - reached), 0.0) / len(case.rows)) ** 0.5
-    if case.trained_score > reached - 0.05 - chance or dropout_too_strong(case) is not None:
-        return None
     return Finding(
         "underfitting",
         say("the network underfits"),
@@ -727,11 +773,11 @@ def overfitting(case: Case) -> Finding | None:
     risen = float(va[-max(1, len(va) // 10) :].mean() / max(va[best], 1e-12))
     noise = float(np.abs(np.diff(va[: best + 1])).mean()) if best else 0.0
     rise = va[-1] - va[best]
-    apart = (
-        0.0 if case.held_out is None else case.trained_score - case.score(case.outputs(case.held_out), case.held_out)
-    )
-    rises = risen > 1.1 and rise > max(0.03 * case.constant_loss, noise)
-    if not (tr[-1] < tr[best] and (rises or (apart > 0.4 and risen > 1.02))):
+    held_out = case.held_out
+    apart = 0.0 if held_out is None else case.trained_score - case.score(case.outputs(held_out), held_out)
+    rises = risen > 1.1 and rise > noise and case.height(float(rise)) > 0.03
+    gap = (apart > 0.4 and risen > 1.02) or (apart > 0.5 and held_out is not None and len(held_out) >= 30)
+    if not ((rises and tr[-1] < tr[best]) or gap):
         return None
     return Finding(
         "overfitting",
@@ -765,7 +811,7 @@ def eager_stopping(case: Case) -> Finding | None:
     pace = float(np.median(steps)) if len(steps) else 0.0
     risen = float(va[-1] / max(va.min(), 1e-12))
     bump = risen < 1.2 or pace > 0.1
-    if not (waited <= 3 and pace > 0.02 and bump and tr[-1] > 0.02 * case.constant_loss):
+    if not (waited <= 3 and pace > 0.02 and bump and (not case.height(tr[-1]) < 0.02)):
         return None
     return Finding(
         "eager_stopping",
@@ -790,6 +836,15 @@ def eager_stopping(case: Case) -> Finding | None:
 
 def _name(case: Case, place: int) -> str:
     return next((column.name for column in case.columns if place in column.places), str(place))
+
+
+def _underfits(case: Case) -> bool:
+    """Whether it does worse on rows it was trained on than the best simple method on rows that it has not seen."""
+    if case.diverged or not len(case.history) or len(case.rows) < 40:
+        return False
+    reached = case.baseline[1]
+    chance = 2 * (max(reached * (1 - reached), 0.0) / len(case.rows)) ** 0.5
+    return bool(case.trained_score <= reached - 0.05 - chance)
 
 
 def _swings(losses: np.ndarray) -> float:
@@ -833,10 +888,10 @@ def _worth(case: Case) -> float:
     return case.baseline[1] - float(np.bincount(case.labels).max() / len(case.labels))
 
 
-def _way_down(case: Case) -> float:
+def _way_down(case: Case, snapshots: int = 3) -> float:
     """‖δ¹‖ / ‖δᴸ‖, the median of the start and the first two epochs: optimisers that scale their steps may mend it."""
     ratios = []
-    for snapshot in case.early[:3]:
+    for snapshot in case.early[:snapshots]:
         top = snapshot.layers[-1].delta.norm
         if top > 0 and np.isfinite(top):
             ratios.append(snapshot.layers[0].delta.norm / top)
