@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from glassnet.arrays import Array, as_dense, is_sparse, like
+from glassnet.arrays import Array, as_dense, is_sparse, like, namespace
 from glassnet.backprop import backward_pass, forward_pass
 from glassnet.data.examples import Examples
 from glassnet.engine.base import Engine, Totals, threads_text
 from glassnet.engine.devices import CPU, TORCH_CPU
+from glassnet.layers import Dense, LayerGrads
 from glassnet.losses import Loss
 from glassnet.messages import say
-from glassnet.network import Network, check_targets
+from glassnet.network import Network, check_targets, parameter_values
 from glassnet.optimisers import Updater
 from glassnet.random import Draws
 
@@ -30,6 +32,7 @@ class ReferenceEngine(Engine):
         super().__init__(network, loss, updater, device, **options)
         self._own = network if device == CPU else network.on_torch("cpu" if device == TORCH_CPU else device)
         self._like = next(self._own.parameters())[1]
+        self._held: tuple[dict[str, np.ndarray], dict[str, Any]] = ({}, {})
 
     def describe(self) -> str:
         """The library, and its threads or device."""
@@ -52,16 +55,31 @@ class ReferenceEngine(Engine):
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the trainer says what became of the loss
     def train(
-        self, examples: Examples, order: np.ndarray, *, first: int, epoch: int, batch_size: int, lrs: np.ndarray
+        self,
+        examples: Examples,
+        order: np.ndarray,
+        *,
+        first: int,
+        epoch: int,
+        batch_size: int,
+        lrs: np.ndarray,
+        totals: Totals | None = None,
     ) -> Totals:
         """Forward pass, loss, backward pass, update: one batch after another."""
-        totals = Totals()
+        totals = Totals() if totals is None else self._here(totals)
+        self.steps_made, self.failed = 0, False
         rows = order if is_sparse(examples.x) else like(order, self._like)
         for step, lr in enumerate(lrs.tolist()):
             start = first + step * batch_size
             batch = self._dense(examples.take(rows[start : start + batch_size]))
             draws = self._own.draws(len(batch), first=start, epoch=epoch)
-            totals = totals + Totals.of(self.loss, *self._step(batch, draws, lr))
+            step = self._step(batch, draws, lr)
+            if self.failed:
+                break
+            totals = totals + Totals.of(self.loss, *step)
+            self.steps_made += 1
+            if self.halted:
+                break
         return totals
 
     def _step(self, batch: Examples, draws: Draws, lr: float) -> tuple[Array, Array, Array, Array | None]:
@@ -71,7 +89,34 @@ class ReferenceEngine(Engine):
         value = self.loss.value(a, y, weight)
         grads = backward_pass(self._own, caches, self.loss.gradient(a, y, weight))
         self.updater(self._own, grads, lr, len(x) if weight is None else float(weight.sum()))
+        self.failed = not self._finite(value, caches, grads, weight)
         return value, a, y, weight
+
+    def _finite(self, value: Array, caches: list[Any], grads: list[LayerGrads], weight: Array | None) -> bool:
+        """Whether the step's loss, z, parameters and last slots are finite; through these it shows in all the rest."""
+        layers = self._own.layers
+        z = [cache[1] for layer, cache in zip(layers, caches, strict=True) if isinstance(layer, Dense)]
+        others = [theta for layer in layers if not layer.frozen for theta in layer.params.values()]
+        if self.updater.optimiser.slots:
+            last = self.updater.optimiser.slots[-1]
+            others += [slots[last] for slots in self.updater.slots.values()]
+        if self.updater.clip.value is not None:  # clipped, infinity would not be seen
+            others += [gradient for own in grads for gradient in own.params.values()]
+        if math.isfinite(_squares([*z, *others]) + value):
+            return True
+        if weight is not None:  # samples that do not count may hold what they will
+            z = [array[weight > 0] for array in z]
+        xp = namespace(value)
+        return math.isfinite(value) and all(bool(xp.all(xp.isfinite(array))) for array in (*z, *others))
+
+    def _here(self, totals: Totals) -> Totals:
+        """The totals where the engine computes."""
+        if isinstance(self._like, np.ndarray):
+            return totals
+        sums = {
+            name: like(value, self._like) for name, value in totals.state().items() if isinstance(value, np.ndarray)
+        }
+        return replace(totals, **sums)
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def evaluate(self, examples: Examples) -> Totals:
@@ -90,5 +135,31 @@ class ReferenceEngine(Engine):
 
     def sync(self) -> None:
         """On the CPU the arrays are the network's own; from elsewhere they are copied."""
+        self.syncs += 1
         if self._own is not self.network:
             self.network.set_parameters(dict(self._own.parameters()))
+
+    def reload(self) -> None:
+        """On the CPU there is nothing to do; elsewhere parameters and slots are copied."""
+        if self._own is not self.network:
+            self._own.set_parameters(dict(self.network.parameters()))
+            for slots in self.updater.slots.values():
+                slots.update({name: like(values, self._like) for name, values in slots.items()})
+
+    def hold(self) -> None:
+        """Copies: the steps change the arrays in place."""
+        self._held = parameter_values(self._own), self.updater.state()
+
+    def back(self) -> None:
+        """Copy them back."""
+        parameters, state = self._held
+        self._own.set_parameters(parameters)
+        self.updater.restore(state, self._own)
+
+
+def _squares(arrays: list[Array]) -> float:
+    """Σ θ² over all arrays, which is finite only if they are: cheaper than to look at each number."""
+    if not all(isinstance(array, np.ndarray) for array in arrays):
+        return float(sum((array * array).sum() for array in arrays))
+    flat = [array.ravel(order="K") for array in arrays]
+    return float(sum(np.dot(values, values) for values in flat))

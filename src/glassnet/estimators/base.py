@@ -460,7 +460,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             trainer.fit(examples, validation, rows=rows)
             code = trainer.history.stop_code
         except NotFiniteError as error:
-            self._rescue(network, error)
+            self._rescue(error)
             code = "diverged"
             trainer.stop(code, str(error))
         finally:
@@ -482,11 +482,11 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 stacklevel=6,
             )
 
-    def _rescue(self, network: Network, error: NotFiniteError) -> None:
+    def _rescue(self, error: NotFiniteError) -> None:
         """After divergence: a warning if there is a best epoch to go back to, else a ValueError."""
         if self._memory.best:
             warnings.warn(f"{error} The parameters are those of the best epoch.", ConvergenceWarning, stacklevel=7)
-        elif all(np.isfinite(theta).all() for _, theta in network.parameters()):
+        elif error.quantity == "val_loss":
             raise ValueError(str(error)) from error
         else:
             raise ValueError(f"{NOT_FINITE} ({error})") from error

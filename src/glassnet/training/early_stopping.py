@@ -240,6 +240,15 @@ class EarlyStopping(Callback):
             )
         self.va, self.tr, self.best_epoch, self._best = [], [], None, {}
 
+    def state(self) -> dict[str, Any]:
+        """The errors so far, and the best epoch with its parameters."""
+        return {"va": list(self.va), "tr": list(self.tr), "best_epoch": self.best_epoch, "best": dict(self._best)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from them."""
+        self.va, self.tr, self.best_epoch = list(state["va"]), list(state["tr"]), state["best_epoch"]
+        self._best = dict(state["best"])
+
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:
         """Note the errors, keep the best parameters, ask the criterion."""
         self.va.append(_error(record, "val_", self.monitor))

@@ -1,0 +1,172 @@
+"""A run that is broken off and taken up again ends with the bits of one that was not."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from glassnet.config import TrainingConfig
+from glassnet.data.examples import Examples
+from glassnet.network import Network
+from glassnet.training import Callback, Trainer
+from glassnet.training.checkpoint import CheckpointWriter, latest
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(103, 6))
+CLASSES = RNG.integers(0, 3, 103)
+VALUES = np.tanh(X[:, :3])
+WEIGHT = RNG.uniform(0.1, 2.0, 103)
+STEPS = 11  # an epoch, the last batch of 3 rows
+
+OPTIMISERS = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw")
+PRODUCT = list(
+    itertools.product(OPTIMISERS, (0.0, 0.3), ("native", "reference"), ("within", "at the end"), (None, "patience1"))
+)
+
+
+class HaltAt(Callback):
+    """Has training end at a step, within an epoch or after it."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_batch_end(self, trainer):
+        if trainer.step == self.step and trainer.done < trainer.steps_per_epoch:
+            trainer.halt("interrupted")
+
+    def on_epoch_end(self, trainer, record):
+        if trainer.step == self.step:
+            trainer.halt("interrupted")
+
+
+def trainer_of(callbacks=(), *, dropout=0.3, dtype="float32", loss="cross_entropy", **options):
+    network = Network.dense([6, 8, 5, 3], dropout=dropout, dtype=dtype, seed=2)
+    config = TrainingConfig(**{"loss": loss, "epochs": 4, "batch_size": 10, "seed": 5, **options})
+    return Trainer(network, config, callbacks)
+
+
+def outcome(trainer):
+    """Parameters, what the optimiser remembers, figures, and how it ended: all but the time."""
+    history = trainer.history
+    figures = [{name: value for name, value in record.items() if name != "seconds"} for record in history]
+    return (
+        {name: theta.tobytes() for name, theta in trainer.network.parameters()},
+        {name: slot.tobytes() for name, slot in trainer.updater.state()["slots"].items()},
+        figures,
+        (history.stop_code, history.stop_reason, history.best_epoch),
+    )
+
+
+def compare(folder, halts, *, x=X, y=CLASSES, weight=None, **options):
+    """A run without a break against one that is broken off at each of these steps; the number of breaks."""
+    sets = Examples(x, y, weight), Examples(x[:20], y[:20], None if weight is None else weight[:20])
+    whole = trainer_of(**options)
+    whole.fit(*sets)
+    state, breaks = None, 0
+    for step in (*halts, None):
+        trainer = trainer_of([HaltAt(step), CheckpointWriter(folder)], **options)
+        if state is not None:
+            trainer.resume(state)
+        trainer.fit(*sets)
+        if trainer.history.stop_code != "interrupted":
+            break
+        state, breaks = latest(folder).state, breaks + 1
+    assert outcome(trainer) == outcome(whole)
+    return breaks
+
+
+@pytest.mark.parametrize(("optimiser", "dropout", "engine", "where", "stopping"), PRODUCT)
+def test_the_full_product(tmp_path, optimiser, dropout, engine, where, stopping):
+    step = STEPS + 6 if where == "within" else 2 * STEPS
+    options = {"optimiser": optimiser, "dropout": dropout, "engine": engine, "early_stopping": stopping, "lr": 1e-3}
+    assert compare(tmp_path, [step], **options) == 1
+
+
+MORE = [
+    {"schedule": "cosine(warmup=0.5)"},
+    {"schedule": "reduce_on_plateau(patience=1)", "lr": 0.5},
+    {"schedule": "one_cycle", "optimiser": "momentum"},
+    {"l1": 1e-3, "l2": 1e-3, "weight_decay": 1e-4, "max_norm": 1.0, "regularise_biases": True},
+    {"clip_norm": 0.1, "optimiser": "sgd"},
+    {"clip_value": 0.01, "alpha": 0.1},
+    {"loss": "squared_error", "y": VALUES, "weight": WEIGHT},
+    {"loss": "squared_error", "y": VALUES, "dtype": "float64"},
+    {"x": csr_array(X * (X > 0.8)), "optimiser": "sgd"},
+    {"x": csr_array(X * (X > 0.8)), "optimiser": "adam", "class_weight": "balanced"},
+    {"train_figures": "after", "monitor": "metric", "early_stopping": "GL5"},
+    {"precision": "fast"},
+    {"shuffle": False, "threads": 1},
+    {"batch_size": 1000},
+    {"on_nonfinite": "halve"},
+]
+
+
+@pytest.mark.parametrize("engine", ["native", "reference", "torch"])
+@pytest.mark.parametrize("options", MORE, ids=lambda options: "-".join(options))
+def test_other_choices_broken_off_again_and_again(tmp_path, engine, options):
+    where = {"device": "torch", "engine": "reference"} if engine == "torch" else {"engine": engine}
+    one_batch = options.get("batch_size") == 1000
+    halts = [1, 2] if one_batch else [1, 2, 10, 11, 12, 30, 32, 43]
+    assert compare(tmp_path, halts, **where, **options) >= min(len(halts), 4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("engine", ["native", "reference"])
+@pytest.mark.parametrize(("y", "loss"), [(CLASSES, "cross_entropy"), (VALUES, "squared_error")])
+@pytest.mark.parametrize("every", [1, 3, 4])
+def test_figures_and_parameters_do_not_show_where_an_epoch_was_split(engine, dtype, y, loss, every):
+    class Listener(Callback):
+        def on_batch_end(self, trainer):
+            if every == 4:
+                trainer.engine.sync()
+
+    listener = Listener()
+    listener.every = every
+    ends = []
+    for callbacks in ([], [listener]):
+        trainer = trainer_of(callbacks, engine=engine, dtype=dtype, loss=loss)
+        trainer.fit(Examples(X, y))
+        ends.append(outcome(trainer))
+    assert ends[0] == ends[1]
+
+
+# Determinism
+
+WITH = [
+    {"validation": Examples(X[:20], CLASSES[:20])},
+    {"threads": 1},
+    {"threads": 2},
+    {"callbacks": [CheckpointWriter("/nowhere")]},
+]
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+@pytest.mark.parametrize("given", WITH, ids=lambda given: "-".join(given))
+def test_the_same_seed_gives_the_same_bits(engine, given):
+    """Run to run; with evaluation on or off; whatever the global random state; in the native engine with any threads."""
+    if engine == "reference" and "threads" in given:
+        given = {"threads": None}
+    ends = []
+    for k, options in enumerate(({}, given)):
+        np.random.seed(k)  # noqa: NPY002 - that it has no effect is what is tested
+        before = np.random.get_state()[1].tobytes()  # noqa: NPY002
+        trainer = trainer_of(options.get("callbacks", ()), engine=engine, threads=options.get("threads"))
+        trainer.fit(Examples(X, CLASSES), options.get("validation"))
+        ends.append(outcome(trainer)[:2])
+        assert np.random.get_state()[1].tobytes() == before  # noqa: NPY002
+    assert ends[0] == ends[1]
+
+
+def test_a_large_network_gives_the_same_bits_with_any_number_of_threads():
+    x = RNG.normal(size=(600, 300)).astype(np.float32)
+    ends = []
+    for threads in (1, 2, 4):
+        network = Network.dense([300, 200, 100, 3], dropout=0.2, seed=1)
+        trainer = Trainer(
+            network, TrainingConfig(loss="cross_entropy", epochs=2, batch_size=256, engine="native", threads=threads)
+        )
+        trainer.fit(Examples(x, RNG.integers(0, 3, 600) if not ends else y))
+        y = trainer.examples.y
+        ends.append(outcome(trainer)[:2])
+    assert ends[0] == ends[1] == ends[2]
