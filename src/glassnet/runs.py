@@ -1,7 +1,7 @@
 """Runs: from a source of data to a trained model in a folder of its own.
 
 A run's folder holds ``config.json`` (everything that decided its outcome), ``model.safetensors`` with its manifest
-``model.json``, ``history.jsonl``, ``results.json`` and ``figures/``.
+``model.json``, ``history.jsonl``, ``results.json`` and ``figures/``; and ``checkpoints/``, from which it can go on.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from glassnet.data import Arrays, Source, Table, TargetEncoding, load_source, sp
 from glassnet.data.examples import Examples
 from glassnet.errors import ConfigError, DataError
 from glassnet.layers import Dense
+from glassnet.lock import LOCK, check_free, locked
 from glassnet.losses import loss as make_loss
 from glassnet.messages import say
 from glassnet.model import Model, fit_encodings
@@ -37,7 +38,11 @@ from glassnet.schedules import SCHEDULES
 from glassnet.storage import write_bytes, write_document
 from glassnet.trace import Trace, trace
 from glassnet.training import Callback, History, Trainer, pretrain
+from glassnet.training.checkpoint import KEEP
+from glassnet.training.interruption import halted_by_signals
 from glassnet.training.preparation import default_batch_size
+from glassnet.training.resuming import BEGUN, CHECKPOINTS, Resuming, check_resumable, describe
+from glassnet.training.trainer import HALTED
 
 CONFIG, HISTORY, RESULTS, FIGURES = "config.json", "history.jsonl", "results.json", "figures"
 
@@ -71,6 +76,8 @@ class Run:
         With every choice made.
     seconds : float
         All of it, from reading the data on.
+    broken_off : bool
+        Whether it was told to end before its time, with a checkpoint from which it can go on.
     """
 
     folder: Path | None
@@ -79,6 +86,7 @@ class Run:
     test: dict[str, Any]
     config: RunConfig
     seconds: float
+    broken_off: bool = False
 
 
 def fit(
@@ -89,6 +97,10 @@ def fit(
     overwrite: bool = False,
     callbacks: Iterable[Callback] = (),
     verbose: bool = False,
+    checkpoint_every: Any = None,
+    checkpoint_keep: int = KEEP,
+    resume: bool = False,
+    allow: Iterable[str] = (),
     **options: Any,
 ) -> Run:
     """Train a network on a source of data, in one call: what ``glassnet train`` does.
@@ -106,6 +118,14 @@ def fit(
     callbacks : iterable of Callback, default ()
     verbose : bool, default False
         Whether to print what was chosen.
+    checkpoint_every : str or number, optional
+        "30s", "5m", "200-steps", "epoch", "3-epochs": how often everything that is needed to go on is saved in ``out``.
+    checkpoint_keep : int, default 2
+        How many of these are kept.
+    resume : bool, default False
+        Go on from the newest checkpoint in ``out``, with the same data and options.
+    allow : iterable of str, default ()
+        Options, or "data", that may differ from those of the run that is resumed: "epochs", "lr", …
     **options
         The fields of :class:`~glassnet.config.DataConfig` (``validation``, ``test``, ``task``, …),
         :class:`~glassnet.config.NetworkConfig` (``hidden``, ``activation``, ``dropout``, …),
@@ -145,8 +165,17 @@ def fit(
             raise ConfigError(say("there is no option {name!r}.{hint}", name=name, hint=hint))
         (tree if place is None else tree[place])[name] = value
     note: Note = print if verbose else lambda text: None
-    folder = None if out is None else Path(out)
-    return execute(RunConfig.make(**tree), folder=folder, overwrite=overwrite, callbacks=callbacks, note=note)
+    return execute(
+        RunConfig.make(**tree),
+        folder=None if out is None else Path(out),
+        overwrite=overwrite,
+        callbacks=callbacks,
+        note=note,
+        checkpoint_every=checkpoint_every,
+        checkpoint_keep=checkpoint_keep,
+        resume=resume,
+        allow=allow,
+    )
 
 
 def execute(
@@ -156,8 +185,14 @@ def execute(
     overwrite: bool = False,
     callbacks: Iterable[Callback] = (),
     note: Note = lambda text: None,
+    checkpoint_every: Any = None,
+    checkpoint_keep: int = KEEP,
+    resume: bool = False,
+    allow: Iterable[str] = (),
 ) -> Run:
     """Read the data, choose what is left open, train, test, and save.
+
+    Where there is a folder, SIGTERM and Ctrl-C end training after the step under way with a checkpoint.
 
     Parameters
     ----------
@@ -169,6 +204,7 @@ def execute(
     callbacks : iterable of Callback, default ()
     note : callable, optional
         Gets a sentence for each choice that was made for the user, as it is made.
+    checkpoint_every, checkpoint_keep, resume, allow : as in :func:`fit`
 
     Raises
     ------
@@ -178,12 +214,19 @@ def execute(
         If training diverges.
     """
     started = time.perf_counter()
-    if folder is not None:
+    wanted = Resuming(checkpoint_every, checkpoint_keep, resume, frozenset(allow))
+    if folder is None:
+        if checkpoint_every is not None or resume:
+            raise ConfigError(say("checkpoints need a folder for the run"))
+        return _execute(config, None, callbacks, note, started, wanted)
+    check_free(folder)
+    if resume:
+        check_resumable(folder)
+    else:
         check_folder(folder, overwrite)
-    with nullcontext() if folder is None else _reserved(folder):
-        run = _execute(config, folder, callbacks, note, started)
-        if folder is not None:
-            save(run, overwrite)
+    with _reserved(folder), locked(folder):
+        run = _execute(config, folder, callbacks, note, started, wanted)
+        _write(run)
     return run
 
 
@@ -199,16 +242,36 @@ class _Job:
     test_set: Examples | None
 
 
-def _execute(config: RunConfig, folder: Path | None, callbacks: Iterable[Callback], note: Note, started: float) -> Run:
+def _execute(
+    config: RunConfig,
+    folder: Path | None,
+    callbacks: Iterable[Callback],
+    note: Note,
+    started: float,
+    wanted: Resuming,
+) -> Run:
     """The run, not saved yet."""
-    job = _ready(config, callbacks, note, storable=folder is not None)
-    history = job.trainer.fit(job.train_set, job.validation_set)
-    threads = job.trainer.config.threads
+    job = _ready(config, callbacks, note, storable=folder is not None, pretrains=not wanted.resume)
+    trainer = job.trainer
+    go_on = False
+    if folder is None:
+        history = trainer.fit(job.train_set, job.validation_set)
+    else:
+        about = describe(plain(job.config), trainer, job.train_set, job.validation_set)
+        writer = wanted.begin(folder, trainer, about, len(job.train_set), note)
+        with halted_by_signals(trainer):
+            history = trainer.fit(job.train_set, job.validation_set)
+        go_on = history.stop_code in HALTED and writer.written is not None
+        if writer.written is None and not wanted.resume:
+            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)  # those of a run that this one overwrites
+    threads = trainer.config.threads
     test = {} if job.test_set is None else job.model.evaluate_examples(job.test_set, threads=threads)
-    return Run(folder, job.model, history, test, job.config, time.perf_counter() - started)
+    return Run(folder, job.model, history, test, job.config, time.perf_counter() - started, go_on)
 
 
-def _ready(config: RunConfig, callbacks: Iterable[Callback], note: Note, *, storable: bool) -> _Job:
+def _ready(
+    config: RunConfig, callbacks: Iterable[Callback], note: Note, *, storable: bool, pretrains: bool = True
+) -> _Job:
     """Everything up to the first step of training."""
     if config.load_layers is not None and config.start_from is None:
         raise ConfigError(say("load_layers needs a run to take the layers from (--from RUN)"))
@@ -229,7 +292,7 @@ def _ready(config: RunConfig, callbacks: Iterable[Callback], note: Note, *, stor
     # "none" and not null, so that the run made from this file chooses no criterion of its own
     recorded = training if training.early_stopping is not None else training.replaced(early_stopping="none")
     config = config.replaced(training=recorded, network=config.network.replaced(hidden=model.network.sizes[1:-1]))
-    if config.pretrain is not None:
+    if config.pretrain is not None and pretrains:
         note(
             say(
                 "pre-training of the hidden layers: {how}, {epochs} epochs",
@@ -597,10 +660,19 @@ def _class_weights(given: Any, model: Model) -> Any:
 def check_folder(folder: Path, overwrite: bool) -> None:
     """Refuse a folder that holds something else, or a run that may not be replaced."""
     try:
-        if not folder.exists() or not any(folder.iterdir() if folder.is_dir() else [folder]):
+        if not folder.exists() or not any(
+            path.name != LOCK for path in (folder.iterdir() if folder.is_dir() else [folder])
+        ):
             return
     except OSError as error:
         raise _cannot_write(folder, error) from error
+    if (folder / CHECKPOINTS / BEGUN).exists() and not (folder / CONFIG).exists():
+        if overwrite:
+            return
+        text = say(
+            "{folder} holds a run that was broken off: glassnet resume {folder}, or --overwrite it", folder=folder
+        )
+        raise ConfigError(text)
     if not folder.is_dir() or not (folder / CONFIG).exists():
         raise ConfigError(say("{folder} is there already and is not a run; choose another name", folder=folder))
     if not overwrite:
@@ -645,11 +717,15 @@ def free_folder(root: Path, name: str) -> Path:
 
 def save(run: Run, overwrite: bool = False) -> None:
     """Write a run's files; what an overwritten run had besides is removed."""
+    assert run.folder is not None
+    check_folder(run.folder, overwrite)
+    _write(run)
+
+
+def _write(run: Run) -> None:
     folder = run.folder
     assert folder is not None
-    check_folder(folder, overwrite)
-    for old in (FIGURES, "checkpoints"):
-        shutil.rmtree(folder / old, ignore_errors=True)
+    shutil.rmtree(folder / FIGURES, ignore_errors=True)
     run.model.save(folder)
     write_bytes(folder / HISTORY, run.history.to_jsonl().encode())
     results = {

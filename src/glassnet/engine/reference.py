@@ -69,8 +69,8 @@ class ReferenceEngine(Engine):
         totals = Totals() if totals is None else self._here(totals)
         self.steps_made, self.failed = 0, False
         rows = order if is_sparse(examples.x) else like(order, self._like)
-        for step, lr in enumerate(lrs.tolist()):
-            start = first + step * batch_size
+        for k, lr in enumerate(lrs.tolist()):
+            start = first + k * batch_size
             batch = self._dense(examples.take(rows[start : start + batch_size]))
             draws = self._own.draws(len(batch), first=start, epoch=epoch)
             step = self._step(batch, draws, lr)

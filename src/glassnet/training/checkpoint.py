@@ -220,10 +220,18 @@ class CheckpointWriter(Callback):
         How many to keep.
     about : dict, optional
         Of :class:`Checkpoint`.
+    fresh : bool, default False
+        Whether those that are there already are another run's, which the first one replaces.
     """
 
     def __init__(
-        self, folder: str | Path, every: Any = None, *, keep: int = KEEP, about: dict[str, Any] | None = None
+        self,
+        folder: str | Path,
+        every: Any = None,
+        *,
+        keep: int = KEEP,
+        about: dict[str, Any] | None = None,
+        fresh: bool = False,
     ) -> None:
         self.folder = Path(folder)
         self.interval = None if every is None else Interval.of(every)
@@ -231,6 +239,7 @@ class CheckpointWriter(Callback):
             raise ConfigError(say("at least 1 checkpoint is kept, not {keep!r}", keep=keep))
         self.keep = keep
         self.about = about or {}
+        self.fresh = fresh
         self.written: Path | None = None
         self._written_at: tuple[Any, ...] = ()
         self._last = 0.0  # when it was written, or tried
@@ -258,16 +267,17 @@ class CheckpointWriter(Callback):
 
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:
         """Write, if it is time or training has come to its end."""
-        if self.interval is None:
+        if self.interval is None and self.fresh:
             return
         ends = bool(trainer.history.stop_code) or trainer.epoch >= trainer.config.epochs
-        counted = bool(self.interval.epochs) and trainer.epoch % self.interval.epochs == 0
-        if ends or counted or self._is_time(trainer):
+        every = 0 if self.interval is None else self.interval.epochs
+        if ends or (every and trainer.epoch % every == 0) or self._is_time(trainer):
             self.write(trainer)
 
     def on_halt(self, trainer: Trainer) -> None:
-        """Write, whatever the time."""
-        self.write(trainer)
+        """Write, whatever the time; of training that has failed only where checkpoints were asked for."""
+        if trainer.halting or self.interval is not None:
+            self.write(trainer)
 
     def write(self, trainer: Trainer) -> None:
         """Write a checkpoint of this moment, and remove those that are too old; a warning if it cannot be done."""
@@ -289,9 +299,10 @@ class CheckpointWriter(Callback):
             warnings.warn(text, GlassnetWarning, stacklevel=2)
             return
         self.written, self._written_at = path, moment
-        for old in there[self.keep - 1 :]:
+        for old in there[0 if self.fresh else self.keep - 1 :]:
             with suppress(OSError):
                 old.unlink()
+        self.fresh = False
 
     def _is_time(self, trainer: Trainer) -> bool:
         if self.interval is None:

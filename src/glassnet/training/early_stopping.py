@@ -251,9 +251,11 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:
         """Note the errors, keep the best parameters, ask the criterion."""
-        self.va.append(_error(record, "val_", self.monitor))
+        error = _error(record, "val_", self.monitor)
+        better = error < min(self.va, default=math.inf)
+        self.va.append(error)
         self.tr.append(_error(record, "", self.monitor))
-        if self.best_epoch is None or self.va[-1] < self.va[self.best_epoch - 1]:
+        if self.best_epoch is None or better:
             self.best_epoch = record["epoch"]
             if self.restore_best:
                 self._best = parameter_values(trainer.network)

@@ -34,7 +34,6 @@ from glassnet.training.history import History
 from glassnet.training.nonfinite import OnNonfinite, diverged
 from glassnet.training.preparation import Preparation, default_batch_size, default_loss
 
-
 HALTED = ("interrupted", "terminated")
 """The codes of a history that ended before its time, and can go on."""
 
@@ -213,7 +212,8 @@ class Trainer:
             self.engine.sync()
             self._call("on_halt")
             code, reason = self.halting
-            self.stop(code, reason or say("interrupted in epoch {epoch}", epoch=self.epoch))
+            own = {"terminated": say("told to end (SIGTERM) in epoch {epoch}", epoch=self.epoch)}
+            self.stop(code, reason or own.get(code, say("interrupted in epoch {epoch}", epoch=self.epoch)))
 
     # What has to be known to go on
 
