@@ -660,9 +660,7 @@ def _class_weights(given: Any, model: Model) -> Any:
 def check_folder(folder: Path, overwrite: bool) -> None:
     """Refuse a folder that holds something else, or a run that may not be replaced."""
     try:
-        if not folder.exists() or not any(
-            path.name != LOCK for path in (folder.iterdir() if folder.is_dir() else [folder])
-        ):
+        if _is_empty(folder):
             return
     except OSError as error:
         raise _cannot_write(folder, error) from error
@@ -679,6 +677,18 @@ def check_folder(folder: Path, overwrite: bool) -> None:
         raise ConfigError(
             say("the run {folder} is there already; choose another name, or --overwrite it", folder=folder)
         )
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether there is nothing in it, or only what a run leaves that was killed before it could begin."""
+    if not folder.exists():
+        return True
+    if not folder.is_dir():
+        return False
+    names = {path.name for path in folder.iterdir()} - {LOCK}
+    return not names or (
+        names == {CHECKPOINTS} and all(path.name.startswith(".") for path in (folder / CHECKPOINTS).iterdir())
+    )
 
 
 @contextmanager

@@ -114,14 +114,20 @@ def _join(tree: Any, arrays: Mapping[str, np.ndarray]) -> Any:
 def files(folder: Path) -> list[Path]:
     """The checkpoints in a folder, newest first."""
     try:
-        found = [(int(match[1]), path) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
+        found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise ModelFileError(
             say("cannot read {path}: {reason}", path=folder, reason=error.strerror or str(error))
         ) from error
-    return [path for _, path in sorted(found, reverse=True)]
+    return sorted(found, key=_number, reverse=True)
+
+
+def _number(path: Path) -> int:
+    match = _NAME.fullmatch(path.name)
+    assert match is not None
+    return int(match[1])
 
 
 def load(path: Path) -> Checkpoint:
@@ -288,13 +294,13 @@ class CheckpointWriter(Callback):
         if moment == self._written_at:
             return
         trainer.engine.sync()
-        there = files(self.folder) if self.folder.exists() else []
-        number = int(_NAME.fullmatch(there[0].name)[1]) + 1 if there else 1  # type: ignore[index]
-        path = self.folder / f"checkpoint-{number:06d}.ckpt"
+        there: list[Path] = []
         try:
+            there = files(self.folder)
+            path = self.folder / f"checkpoint-{_number(there[0]) + 1 if there else 1:06d}.ckpt"
             write_bytes(path, Checkpoint(trainer.state(), self.about).to_bytes())
         except (OSError, ModelFileError, MemoryError) as error:
-            last = say("the last one is {path}", path=self.written or there[0]) if there else say("there is none yet")
+            last = say("the last one is {path}", path=there[0]) if there else say("there is none yet")
             text = say("no checkpoint was written ({error}); {last}; training goes on", error=error, last=last)
             warnings.warn(text, GlassnetWarning, stacklevel=2)
             return

@@ -1,0 +1,107 @@
+"""SIGKILL at random instants of real training.
+
+``python -m reliability.kills [kills] [seed]`` (with tests/ in PYTHONPATH) prints the figures as JSON.
+
+Each run trains in a process of its own, which is killed after a random time, from before its first step to the writing
+of its model at the end; another goes on, and may be killed in its turn. In the end the model must be that of a run that
+was never killed.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import random
+import signal
+import struct
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from glassnet.training import checkpoint
+from glassnet.training.checkpoint import files
+from reliability.jobs import Position, model_bits, train
+
+INTERVAL, EPOCHS = 4, 30
+JOBS = (
+    {"engine": "native"},
+    {"engine": "native", "dropout": 0.0, "optimiser": "sgd", "early_stopping": "none"},
+    {"engine": "reference"},
+    {"engine": "reference", "optimiser": "nesterov", "schedule": "cosine", "clip_norm": 1.0},
+)
+MOST_IN_A_ROW = 6  # kills of one run
+
+
+def started(folder: Path, options: dict, shared: mmap.mmap) -> int:
+    """The id of a process that trains, or goes on."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            train(
+                folder,
+                epochs=EPOCHS,
+                every=f"{INTERVAL}-steps",
+                callbacks=[Position(memoryview(shared).cast("q"))],
+                **options,
+            )
+            os._exit(0)
+        except BaseException as error:
+            os.write(2, f"{type(error).__name__}: {error}\n".encode())
+            os._exit(1)
+    return pid
+
+
+def main(kills: int = 200, seed: int = 0) -> dict:
+    """Kill so many times."""
+    chance, figures = random.Random(seed), {"kills": 0, "runs": 0, "unloadable": 0, "failed": 0, "different": 0}
+    figures |= {"most_lost": 0, "interval": INTERVAL, "before_the_first": 0, "at_the_end": 0}
+    with tempfile.TemporaryDirectory() as place:
+        root, shared = Path(place), mmap.mmap(-1, 8)
+        expected, seconds = [], []
+        for k, options in enumerate(JOBS):
+            begun = time.perf_counter()
+            os.waitpid(started(root / f"whole-{k}", options, shared), 0)
+            seconds.append(time.perf_counter() - begun)
+            expected.append(model_bits(root / f"whole-{k}"))
+        while figures["kills"] < kills:
+            k = figures["runs"] % len(JOBS)
+            folder = root / f"run-{figures['runs']}"
+            figures["runs"] += 1
+            in_a_row = 0
+            while True:
+                shared[:8] = struct.pack("q", -1)
+                pid = started(folder, JOBS[k], shared)
+                if in_a_row < MOST_IN_A_ROW and figures["kills"] < kills:
+                    time.sleep(chance.uniform(0.0, 1.1 * seconds[k]))
+                    os.kill(pid, signal.SIGKILL)
+                status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                if status == 0:
+                    break
+                if status != -signal.SIGKILL:
+                    figures["failed"] += 1
+                    break
+                in_a_row += 1
+                figures["kills"] += 1
+                judge(folder, struct.unpack("q", shared[:8])[0], figures)
+            figures["different"] += status == 0 and model_bits(folder) != expected[k]
+    return figures
+
+
+def judge(folder: Path, at: int, figures: dict) -> None:
+    """Whether what a killed process left can be gone on from, and how many steps are lost."""
+    try:
+        newest = checkpoint.latest(folder / "checkpoints")
+    except ValueError:
+        newest = None
+    if newest is None and files(folder / "checkpoints"):
+        figures["unloadable"] += 1
+    step = newest.state["step"] if newest is not None else 0
+    figures["before_the_first"] += newest is None
+    figures["at_the_end"] += (folder / "model.safetensors").exists()
+    figures["most_lost"] = max(figures["most_lost"], at - step)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(main(*map(int, sys.argv[1:]))))
