@@ -7,6 +7,7 @@ more (they repeat to the bit), up to the one before, and has the next one traced
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -98,7 +99,7 @@ class OnNonfinite:
             trainer.done += 1
             trainer.step += 1
             self.hold(trainer)
-        elif self.name == "halve" and self.halvings < MOST_HALVINGS:
+        elif self.name == "halve" and trainer.done and self.halvings < MOST_HALVINGS:  # of the first step it is not lr
             assert self._epoch_start is not None
             self.halvings += 1
             trainer.base_lr /= 2
@@ -147,6 +148,9 @@ class OnNonfinite:
         rows = order[first : first + trainer.batch_size]
         batch = trainer.examples.take(rows)
         network, epoch = trainer.network, trainer.first_epoch + trainer.epoch - 1
+        updater = copy.copy(trainer.updater)
+        updater.restore(trainer.updater.state(), network)  # NumPy's arrays, wherever the engine has them
+        trained = {own.number for own in network.layers if own.params and not own.frozen}
         factor = trainer.schedule.factor(
             trainer.step, trainer.steps_per_epoch, trainer.config.epochs, trainer.schedule_state
         )
@@ -158,15 +162,18 @@ class OnNonfinite:
                 batch.y,
                 weight=batch.weight,
                 draws=network.draws(len(rows), first=first, epoch=epoch),
-                updater=trainer.updater,
+                updater=updater,
                 lr=trainer.base_lr * factor,
             )
-        quantity, layer, what, value = first_nonfinite(traced)
+        quantity, layer, what, value = first_nonfinite(traced, trained, trainer.optimiser.slots)
         return diverged(trainer, what, value, quantity=quantity, layer=layer, batch=trainer.done + 1)
 
 
-def first_nonfinite(traced: Trace) -> tuple[str, int | None, str, float]:
-    """Of a step the first quantity that is not finite, in the order of computation: name, layer, in words, value."""
+def first_nonfinite(traced: Trace, trained: set[int], slots: tuple[str, ...]) -> tuple[str, int | None, str, float]:
+    """Of a step the first quantity that is not finite, in the order of computation: name, layer, in words, value.
+
+    Gradients count for the layers that are ``trained``; ``slots`` are the optimiser's, which may hold their squares.
+    """
     counts = traced.share > 0
     for layer in traced.layers:
         for name, values in (("z", layer.z), ("a", layer.a)):
@@ -179,7 +186,7 @@ def first_nonfinite(traced: Trace) -> tuple[str, int | None, str, float]:
     for layer in reversed(traced.layers):
         if (value := _odd(layer.delta[counts])) is not None:
             return "delta", layer.number, say("δ of layer {layer}", layer=layer.number), value
-        for name, gradient in layer.grads.items():
+        for name, gradient in layer.grads.items() if layer.number in trained else ():
             if (value := _odd(gradient)) is not None:
                 what = say("the gradient of {name} of layer {layer}", name=name, layer=layer.number)
                 return f"{layer.number}.{name}.gradient", layer.number, what, value
@@ -188,7 +195,14 @@ def first_nonfinite(traced: Trace) -> tuple[str, int | None, str, float]:
             number, parameter = name.split(".")
             what = say("{name} of layer {layer} after the update", name=parameter, layer=number)
             return name, int(number), what, value
-    return "slot", None, say("what the optimiser remembers"), math.inf
+    for layer in traced.layers if "square" in slots else ():
+        for name, gradient in layer.grads.items() if layer.number in trained else ():
+            with np.errstate(over="ignore"):
+                value = _odd(gradient * gradient)
+            if value is not None:
+                what = say("the square of the gradient of {name} of layer {layer}", name=name, layer=layer.number)
+                return f"{layer.number}.{name}.square", layer.number, what, value
+    return "step", None, say("a number of this step"), math.nan  # in the engine's rounding only
 
 
 def _odd(values: np.ndarray) -> float | None:
