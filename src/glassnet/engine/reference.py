@@ -80,6 +80,9 @@ class ReferenceEngine(Engine):
             self.steps_made += 1
             if self.halted:
                 break
+        if self.steps_made and not self.failed and not self._parameters_finite():
+            self.failed = True
+            self.steps_made -= 1  # or more: the trainer finds out
         return totals
 
     def _step(self, batch: Examples, draws: Draws, lr: float) -> tuple[Array, Array, Array, Array | None]:
@@ -93,21 +96,22 @@ class ReferenceEngine(Engine):
         return value, a, y, weight
 
     def _finite(self, value: Array, caches: list[Any], grads: list[LayerGrads], weight: Array | None) -> bool:
-        """Whether the step's loss, z, parameters and last slots are finite; through these it shows in all the rest."""
-        layers = self._own.layers
-        z = [cache[1] for layer, cache in zip(layers, caches, strict=True) if isinstance(layer, Dense)]
-        others = [theta for layer in layers if not layer.frozen for theta in layer.params.values()]
-        if self.updater.optimiser.slots:
-            last = self.updater.optimiser.slots[-1]
-            others += [slots[last] for slots in self.updater.slots.values()]
+        """Whether the step's loss and z are finite; a parameter that is not shows in the next step's z."""
+        z = [cache[1] for layer, cache in zip(self._own.layers, caches, strict=True) if type(layer) is Dense]
+        others = []
         if self.updater.clip.value is not None:  # clipped, infinity would not be seen
-            others += [gradient for own in grads for gradient in own.params.values()]
+            others = [gradient for own in grads for gradient in own.params.values()]
         if math.isfinite(_squares([*z, *others]) + value):
             return True
         if weight is not None:  # samples that do not count may hold what they will
             z = [array[weight > 0] for array in z]
-        xp = namespace(value)
-        return math.isfinite(value) and all(bool(xp.all(xp.isfinite(array))) for array in (*z, *others))
+        return math.isfinite(value) and _all_finite([*z, *others])
+
+    def _parameters_finite(self) -> bool:
+        """Whether parameters and slots are."""
+        arrays = [theta for layer in self._own.layers if not layer.frozen for theta in layer.params.values()]
+        arrays += [slot for slots in self.updater.slots.values() for slot in slots.values()]
+        return math.isfinite(_squares(arrays)) or _all_finite(arrays)
 
     def _here(self, totals: Totals) -> Totals:
         """The totals where the engine computes."""
@@ -159,7 +163,12 @@ class ReferenceEngine(Engine):
 
 def _squares(arrays: list[Array]) -> float:
     """Σ θ² over all arrays, which is finite only if they are: cheaper than to look at each number."""
-    if not all(isinstance(array, np.ndarray) for array in arrays):
-        return float(sum((array * array).sum() for array in arrays))
-    flat = [array.ravel(order="K") for array in arrays]
-    return float(sum(np.dot(values, values) for values in flat))
+    total: Any = 0.0
+    for array in arrays:
+        flat = array.ravel(order="K") if isinstance(array, np.ndarray) else array.reshape(-1)
+        total += flat @ flat
+    return float(total)
+
+
+def _all_finite(arrays: list[Array]) -> bool:
+    return all(bool(namespace(array).all(namespace(array).isfinite(array))) for array in arrays)

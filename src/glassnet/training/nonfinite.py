@@ -129,8 +129,11 @@ class OnNonfinite:
             return trainer.done == self._held[0] + steps and _all_finite(trainer)
 
         steps = failed - self._held[0]
-        if not repeat(steps):  # the parameters were no longer finite, and it did not show at once
-            good = next((k for k in range(steps) if not repeat(k + 1)), steps)
+        if not repeat(steps):  # the parameters were no longer finite already, and it did not show at once
+            good = 0
+            while steps - good > 1:
+                middle = (good + steps) // 2
+                good, steps = (middle, steps) if repeat(middle) else (good, middle)
             repeat(good)
         engine.halted = halted
         self.hold(trainer)
