@@ -130,13 +130,14 @@ def test_a_damaged_checkpoint_is_a_warning(tmp_path):
     assert fitted.n_iter_ == 9
 
 
-def test_what_does_not_go_together():
+def test_what_does_not_go_together(tmp_path):
     with pytest.raises(ConfigError, match="resume=True needs the folder"):
         MLPClassifier(**SMALL, resume=True).fit(X, Y)
     with pytest.raises(ConfigError, match="checkpoint"):
         MLPClassifier(hidden_layer_sizes=(3,), solver="lbfgs", checkpoint="here").fit(X, Y)
     with pytest.raises(ConfigError, match="every 30s"):
-        MLPClassifier(**SMALL, checkpoint="/tmp/never-made", checkpoint_every="often").fit(X, Y)
+        MLPClassifier(**SMALL, checkpoint=tmp_path / "never", checkpoint_every="often").fit(X, Y)
+    assert not (tmp_path / "never").exists()
 
 
 def test_sigterm_ends_it_with_a_checkpoint(tmp_path):

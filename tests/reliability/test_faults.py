@@ -155,17 +155,10 @@ def test_every_damaged_byte_is_noticed(content):
 
 
 @pytest.mark.slow
-def test_every_bit_of_every_byte(content):
-    accepted, damaged, path = 0, bytearray(content), Path("checkpoint-000001.ckpt")
-    for place in range(len(content)):
-        for bit in range(8):
-            damaged[place] ^= 1 << bit
-            try:
-                Checkpoint.from_bytes(bytes(damaged), path)
-                accepted += 1
-            except ModelFileError:
-                damaged[place] ^= 1 << bit
-    assert accepted == 0
+def test_every_bit_of_every_byte():
+    figures = programme("damage")
+    assert figures["changed"] > 10_000
+    assert figures["accepted"] == 0
 
 
 def test_a_checkpoint_keeps_plain_data_and_arrays_to_the_bit(tmp_path):

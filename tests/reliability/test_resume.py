@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.sparse import csr_array
 
 from glassnet.config import TrainingConfig
@@ -77,6 +78,10 @@ WITH = [
 ]
 
 
+def global_state():
+    return np.random.get_state()[1].tobytes(), bytes(torch.get_rng_state().numpy())  # noqa: NPY002
+
+
 @pytest.mark.parametrize("engine", ["native", "reference"])
 @pytest.mark.parametrize("given", WITH, ids=lambda given: "-".join(given))
 def test_the_same_seed_gives_the_same_bits(engine, given):
@@ -86,11 +91,12 @@ def test_the_same_seed_gives_the_same_bits(engine, given):
     ends = []
     for k, options in enumerate(({}, given)):
         np.random.seed(k)  # noqa: NPY002 - that it has no effect is what is tested
-        before = np.random.get_state()[1].tobytes()  # noqa: NPY002
+        torch.manual_seed(k)
+        before = global_state()
         trainer = trainer_of(options.get("callbacks", ()), engine=engine, threads=options.get("threads"))
         trainer.fit(Examples(X, CLASSES), options.get("validation"))
         ends.append(outcome(trainer)[:2])
-        assert np.random.get_state()[1].tobytes() == before  # noqa: NPY002
+        assert global_state() == before
     assert ends[0] == ends[1]
 
 
