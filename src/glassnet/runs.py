@@ -165,7 +165,7 @@ def fit(
             raise ConfigError(say("there is no option {name!r}.{hint}", name=name, hint=hint))
         (tree if place is None else tree[place])[name] = value
     note: Note = print if verbose else lambda text: None
-    return execute(
+    run = execute(
         RunConfig.make(**tree),
         folder=None if out is None else Path(out),
         overwrite=overwrite,
@@ -176,6 +176,9 @@ def fit(
         resume=resume,
         allow=allow,
     )
+    if run.broken_off:
+        note(say("go on with: resume=True"))
+    return run
 
 
 def execute(

@@ -231,6 +231,20 @@ def test_parameters_that_a_callback_made_nan_are_noticed_in_the_next_step(engine
     assert (caught.value.quantity, caught.value.layer, caught.value.batch) == ("z", 2, 6)
 
 
+@pytest.mark.parametrize(("engine", "device"), ENGINES)
+def test_large_numbers_are_no_false_alarm(engine, device):
+    """Their squares overflow, they do not."""
+    network = Network.dense([3, 3], "identity")
+    put(network, 1, np.full((3, 3), 1e22))
+    config = TrainingConfig(
+        loss="absolute_error", optimiser="sgd", lr=1e10, batch_size=5, epochs=3, engine=engine, device=device
+    )
+    trainer = Trainer(network, config)
+    trainer.fit(Examples(DATA, DATA))
+    assert (trainer.history.stop_code, trainer.step) == ("epochs", 24)
+    assert np.isfinite(trainer.history["loss"]).all()
+
+
 def test_of_a_sample_that_does_not_count_the_output_may_overflow():
     x, weight = DATA.copy(), np.ones(40)
     x[3], weight[3] = 1e30, 0

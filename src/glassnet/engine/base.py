@@ -150,11 +150,15 @@ class Engine(ABC):
         By the last call of :meth:`train`.
     failed : bool
         Whether after these steps another one was made, in which a number was not finite. :meth:`back` undoes it.
+    patient : bool
+        Whether numbers are looked at now and then only, so that ``failed`` may come some steps late.
     syncs : int
         How often :meth:`sync` was called.
     """
 
     name: ClassVar[str]
+    holds_copies: ClassVar[bool] = True
+    """Whether :meth:`hold` takes memory for another set of parameters and slots."""
 
     def __init__(
         self,
@@ -175,6 +179,7 @@ class Engine(ABC):
         self.halted = False
         self.steps_made = 0
         self.failed = False
+        self.patient = False
         self.syncs = 0
         self._asked_threads = threads
 

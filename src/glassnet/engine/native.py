@@ -272,6 +272,7 @@ class NativeEngine(Engine):
     """
 
     name: ClassVar[str] = "native"
+    holds_copies: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ from glassnet.optimisers import Updater
 from glassnet.random import Draws
 
 _EVALUATION_ROWS = 4096
+_UNSEEN_STEPS = 32
 
 
 class ReferenceEngine(Engine):
@@ -32,6 +33,8 @@ class ReferenceEngine(Engine):
         super().__init__(network, loss, updater, device, **options)
         self._own = network if device == CPU else network.on_torch("cpu" if device == TORCH_CPU else device)
         self._like = next(self._own.parameters())[1]
+        self.patient = not isinstance(self._like, np.ndarray)  # to look at a number is to wait for the device
+        self._unseen: Array = 0.0  # what has not been looked at yet
         self._held: tuple[dict[str, np.ndarray], dict[str, Any]] = ({}, {})
 
     def describe(self) -> str:
@@ -67,7 +70,7 @@ class ReferenceEngine(Engine):
     ) -> Totals:
         """Forward pass, loss, backward pass, update: one batch after another."""
         totals = Totals() if totals is None else self._here(totals)
-        self.steps_made, self.failed = 0, False
+        self.steps_made, self.failed, self._unseen = 0, False, 0.0
         rows = order if is_sparse(examples.x) else like(order, self._like)
         for k, lr in enumerate(lrs.tolist()):
             start = first + k * batch_size
@@ -80,9 +83,9 @@ class ReferenceEngine(Engine):
             self.steps_made += 1
             if self.halted:
                 break
-        if self.steps_made and not self.failed and not self._parameters_finite():
-            self.failed = True
-            self.steps_made -= 1  # or more: the trainer finds out
+        if self.steps_made and not self.failed:
+            self.failed = not (math.isfinite(self._unseen) and self._parameters_finite())
+            self.steps_made -= self.failed  # or earlier: the trainer finds out
         return totals
 
     def _step(self, batch: Examples, draws: Draws, lr: float) -> tuple[Array, Array, Array, Array | None]:
@@ -101,7 +104,12 @@ class ReferenceEngine(Engine):
         others = []
         if self.updater.clip.value is not None:  # clipped, infinity would not be seen
             others = [gradient for own in grads for gradient in own.params.values()]
-        if math.isfinite(_squares([*z, *others]) + value):
+        squares = _squares([*z, *others]) + value
+        if self.patient:
+            self._unseen = self._unseen + squares
+            if (self.steps_made + 1) % _UNSEEN_STEPS or math.isfinite(self._unseen):
+                return True
+        elif math.isfinite(squares):
             return True
         if weight is not None:  # samples that do not count may hold what they will
             z = [array[weight > 0] for array in z]
@@ -161,13 +169,13 @@ class ReferenceEngine(Engine):
         self.updater.restore(state, self._own)
 
 
-def _squares(arrays: list[Array]) -> float:
+def _squares(arrays: list[Array]) -> Any:
     """Σ θ² over all arrays, which is finite only if they are: cheaper than to look at each number."""
     total: Any = 0.0
     for array in arrays:
         flat = array.ravel(order="K") if isinstance(array, np.ndarray) else array.reshape(-1)
-        total += flat @ flat
-    return float(total)
+        total = total + flat @ flat
+    return total
 
 
 def _all_finite(arrays: list[Array]) -> bool:

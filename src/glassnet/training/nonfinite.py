@@ -90,16 +90,21 @@ class OnNonfinite:
         trainer.engine.hold()
         self._held = trainer.done, trainer.step, trainer.totals
 
-    def recover(self, trainer: Trainer, train_set: Examples, order: np.ndarray) -> None:
-        """After a failed step: go back, and on as it is wished, or raise NotFiniteError."""
-        self._return(trainer, train_set, order)
+    def recover(self, trainer: Trainer, train_set: Examples, order: np.ndarray) -> bool:
+        """After a failed step: go back, and on as it is wished, or raise NotFiniteError.
+
+        Whether the step counts as done.
+        """
+        if not self._return(trainer, train_set, order):
+            return True
         error = self._named(trainer, order)
         if self.name == "skip" and (trainer.totals is not None or trainer.done + 1 < trainer.steps_per_epoch):
             warnings.warn(say("{error}; the batch is left out", error=error), GlassnetWarning, stacklevel=2)
             trainer.done += 1
             trainer.step += 1
             self.hold(trainer)
-        elif self.name == "halve" and trainer.done and self.halvings < MOST_HALVINGS:  # of the first step it is not lr
+            return True
+        if self.name == "halve" and trainer.done and self.halvings < MOST_HALVINGS:  # of the first step it is not lr
             assert self._epoch_start is not None
             self.halvings += 1
             trainer.base_lr /= 2
@@ -108,17 +113,18 @@ class OnNonfinite:
             self._put(trainer, self._epoch_start)
             trainer.done, trainer.step, trainer.totals = 0, self._epoch_start["step"], None
             self.hold(trainer)
-        else:
-            trainer._call("on_halt")
-            raise error
+            return False
+        trainer._call("on_halt")
+        raise error
 
-    def _return(self, trainer: Trainer, train_set: Examples, order: np.ndarray) -> None:
-        """To the moment before the step that failed, in sync."""
+    def _return(self, trainer: Trainer, train_set: Examples, order: np.ndarray) -> bool:
+        """To the moment before the step that failed, in sync; False behind it, if it was a false alarm."""
         engine = trainer.engine
         failed = trainer.done
         engine.back()
         start = {"parameters": parameter_values(trainer.network), "updater": trainer.updater.state()}
         halted, engine.halted = engine.halted, False  # an interruption waits
+        patient, engine.patient = engine.patient, False
 
         def repeat(steps: int) -> bool:
             self._put(trainer, start)
@@ -129,14 +135,16 @@ class OnNonfinite:
             return trainer.done == self._held[0] + steps and _all_finite(trainer)
 
         steps = failed - self._held[0]
-        if not repeat(steps):  # the parameters were no longer finite already, and it did not show at once
+        failing = not (patient and repeat(steps + 1))  # squares of large numbers overflow, too
+        if failing and not repeat(steps):  # the parameters were no longer finite already, and it did not show at once
             good = 0
             while steps - good > 1:
                 middle = (good + steps) // 2
                 good, steps = (middle, steps) if repeat(middle) else (good, middle)
             repeat(good)
-        engine.halted = halted
+        engine.halted, engine.patient = halted, patient
         self.hold(trainer)
+        return failing
 
     @staticmethod
     def _put(trainer: Trainer, state: dict[str, Any]) -> None:

@@ -115,7 +115,8 @@ class Trainer:
             network, self.loss, self.updater, self.device, threads=config.threads, precision=config.precision
         )
         self.engine.reload()
-        copies = 2 * (1 + len(self.optimiser.slots)) + (config.early_stopping is not None)
+        state = 1 + len(self.optimiser.slots)
+        copies = state * (1 + self.engine.holds_copies) + (config.early_stopping is not None)
         check_memory(
             (copies, network.n_parameters), network.dtype, say("training (gradients, optimiser and best weights)")
         )
@@ -162,7 +163,6 @@ class Trainer:
         """
         if self._begun:
             raise ConfigError(say("a trainer trains once; make a new one to go on"))
-        self._begun = True
         examples = self.prepare(examples)
         self.examples = examples
         self.validation = None if validation is None else self.prepare(validation)
@@ -179,6 +179,7 @@ class Trainer:
             self.history.engine = self.engine_text()
             train_set = self.engine.place(examples)
             validation_set = None if self.validation is None else self.engine.place(self.validation)
+            self._begun = True
             self._call("on_train_begin")
             self._restore_callbacks()
             try:
@@ -312,8 +313,7 @@ class Trainer:
             start = self.done
             stops = [start - start % c.every + c.every for c in listeners]
             self._steps(train_set, order, min([*stops, self.steps_per_epoch]) - start)
-            if self.engine.failed:
-                self.policy.recover(self, train_set, order)
+            if self.engine.failed and not self.policy.recover(self, train_set, order):
                 continue
             syncs = self.engine.syncs
             for callback in listeners:
