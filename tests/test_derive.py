@@ -143,7 +143,10 @@ def test_forms(language: str):
         text, latex, markdown = d.to_text(), d.to_latex(), d.to_markdown()
         assert "∂C/∂W^1_0,1 = x_1·δ^1_0" in text
         assert r"\frac{\partial C}{\partial W^{1}_{0,1}}" in latex
-        assert latex.count(r"\begin{aligned}") == latex.count(r"\end{aligned}") == len(d.steps)
+        shown = latex.count(r"\begin{aligned}") + latex.count(r"{\raggedright")  # long formulas may be broken
+        assert shown >= len(d.steps)
+        assert latex.count(r"\begin{aligned}") == latex.count(r"\end{aligned}")
+        assert latex.isascii() or language == "zh"
         assert latex.count("{") == latex.count("}")
         assert markdown.count("$$") % 2 == 0
         for form in (text, latex, markdown):

@@ -159,7 +159,7 @@ class Huber(Loss):
         return namespace(a).clip(a - y, min=-self.threshold, max=self.threshold)
 
 
-@LOSSES.register("softmax_cross_entropy")
+@LOSSES.register("softmax_cross_entropy", "softmax")
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
     """Softmax and cross-entropy in one, on logits: c = −Σ_k t_k ln p_k with p = softmax(a).

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from pydantic import BaseModel
 
 from glassnet.activations import ACTIVATIONS
 from glassnet.arrays import as_dense
-from glassnet.config import Branch, DataConfig, NetworkConfig, RunConfig, TrainingConfig
+from glassnet.config import Branch, DataConfig, NetworkConfig, RunConfig, TrainingConfig, read_config
 from glassnet.data import Arrays, Source, Table, TargetEncoding, load_source, split
 from glassnet.data.examples import Examples
 from glassnet.errors import ConfigError, DataError
@@ -41,11 +41,12 @@ from glassnet.training import Callback, History, Trainer, pretrain
 from glassnet.training.checkpoint import KEEP
 from glassnet.training.interruption import halted_by_signals
 from glassnet.training.preparation import default_batch_size
+from glassnet.training.recording import Recorder, Snapshot, from_jsonl, to_jsonl
 from glassnet.training.resuming import BEGUN, CHECKPOINTS, Resuming, check_resumable, describe
 from glassnet.training.trainer import HALTED
 
 CONFIG, HISTORY, RESULTS, FIGURES = "config.json", "history.jsonl", "results.json", "figures"
-
+SNAPSHOTS, EVENTS = "snapshots.jsonl", "tensorboard"
 TASK_LOSS = {"classification": "cross_entropy", "multilabel": "binary_cross_entropy", "regression": "squared_error"}
 
 Note = Callable[[str], None]
@@ -78,6 +79,8 @@ class Run:
         All of it, from reading the data on.
     broken_off : bool
         Whether it was told to end before its time, with a checkpoint from which it can go on.
+    snapshots : list of Snapshot
+        If they were recorded.
     """
 
     folder: Path | None
@@ -87,6 +90,7 @@ class Run:
     config: RunConfig
     seconds: float
     broken_off: bool = False
+    snapshots: list[Snapshot] = field(default_factory=list)
 
 
 def fit(
@@ -96,6 +100,7 @@ def fit(
     out: str | Path | None = None,
     overwrite: bool = False,
     callbacks: Iterable[Callback] = (),
+    record: bool = False,
     verbose: bool = False,
     checkpoint_every: Any = None,
     checkpoint_keep: int = KEEP,
@@ -116,6 +121,8 @@ def fit(
     overwrite : bool, default False
         Whether a run that is there already may be replaced.
     callbacks : iterable of Callback, default ()
+    record : bool, default False
+        Whether to take snapshots of the network as it is trained (:mod:`glassnet.training.recording`).
     verbose : bool, default False
         Whether to print what was chosen.
     checkpoint_every : str or number, optional
@@ -170,6 +177,7 @@ def fit(
         folder=None if out is None else Path(out),
         overwrite=overwrite,
         callbacks=callbacks,
+        record=record,
         note=note,
         checkpoint_every=checkpoint_every,
         checkpoint_keep=checkpoint_keep,
@@ -187,6 +195,7 @@ def execute(
     folder: Path | None = None,
     overwrite: bool = False,
     callbacks: Iterable[Callback] = (),
+    record: bool = False,
     note: Note = lambda text: None,
     checkpoint_every: Any = None,
     checkpoint_keep: int = KEEP,
@@ -205,6 +214,8 @@ def execute(
     overwrite : bool, default False
         Whether a run that is there already may be replaced.
     callbacks : iterable of Callback, default ()
+    record : bool, default False
+        Whether to take snapshots of the network as it is trained.
     note : callable, optional
         Gets a sentence for each choice that was made for the user, as it is made.
     checkpoint_every, checkpoint_keep, resume, allow : as in :func:`fit`
@@ -218,23 +229,32 @@ def execute(
     """
     started = time.perf_counter()
     wanted = Resuming(checkpoint_every, checkpoint_keep, resume, frozenset(allow))
-    if folder is None:
-        if checkpoint_every is not None or resume:
-            raise ConfigError(say("checkpoints need a folder for the run"))
-        return _execute(config, None, callbacks, note, started, wanted)
-    check_free(folder)
-    if resume:
-        check_resumable(folder)
-    else:
-        check_folder(folder, overwrite)
-    with _reserved(folder), locked(folder):
-        run = _execute(config, folder, callbacks, note, started, wanted)
-        _write(run)
+    if folder is not None:
+        check_free(folder)
+        if resume:
+            check_resumable(folder)
+        else:
+            check_folder(folder, overwrite)
+    elif checkpoint_every is not None or resume:
+        raise ConfigError(say("checkpoints need a folder for the run"))
+    with nullcontext() if folder is None else _reserved(folder), nullcontext() if folder is None else locked(folder):
+        recorder = Recorder() if record else None
+        job = ready(
+            config,
+            [*callbacks, *([recorder] if recorder else [])],
+            note,
+            storable=folder is not None,
+            pretrains=not resume,
+        )
+        run = _execute(job, folder, started, wanted, note)
+        run.snapshots = recorder.snapshots if recorder else []
+        if folder is not None:
+            _write(run, resumed=resume)
     return run
 
 
 @dataclass
-class _Job:
+class Job:
     """A run that is ready to be trained."""
 
     config: RunConfig
@@ -245,16 +265,8 @@ class _Job:
     test_set: Examples | None
 
 
-def _execute(
-    config: RunConfig,
-    folder: Path | None,
-    callbacks: Iterable[Callback],
-    note: Note,
-    started: float,
-    wanted: Resuming,
-) -> Run:
+def _execute(job: Job, folder: Path | None, started: float, wanted: Resuming, note: Note) -> Run:
     """The run, not saved yet."""
-    job = _ready(config, callbacks, note, storable=folder is not None, pretrains=not wanted.resume)
     trainer = job.trainer
     go_on = False
     if folder is None:
@@ -272,9 +284,9 @@ def _execute(
     return Run(folder, job.model, history, test, job.config, time.perf_counter() - started, go_on)
 
 
-def _ready(
+def ready(
     config: RunConfig, callbacks: Iterable[Callback], note: Note, *, storable: bool, pretrains: bool = True
-) -> _Job:
+) -> Job:
     """Everything up to the first step of training."""
     if config.load_layers is not None and config.start_from is None:
         raise ConfigError(say("load_layers needs a run to take the layers from (--from RUN)"))
@@ -317,7 +329,8 @@ def _ready(
         )
     weights = _class_weights(training.class_weight, model)
     trainer = Trainer(model.network, training.replaced(class_weight=weights), callbacks)
-    return _Job(config, model, trainer, train_set, validation_set, test_set)
+    trainer.encoding = model.encoding
+    return Job(config, model, trainer, train_set, validation_set, test_set)
 
 
 @dataclass
@@ -402,7 +415,7 @@ def replay(config: RunConfig, step: int) -> Moment:
         raise ConfigError(say("steps are numbered from 0, so there is no step {step}", step=step))
     if config.data.source is None:
         raise ConfigError(say("the run does not say which data it was trained on, so it cannot be repeated"))
-    job = _ready(config, [_HaltBefore(step)], lambda text: None, storable=False)
+    job = ready(config, [_HaltBefore(step)], lambda text: None, storable=False)
     trainer = job.trainer
     try:
         trainer.fit(job.train_set, job.validation_set)
@@ -689,9 +702,8 @@ def _is_empty(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     names = {path.name for path in folder.iterdir()} - {LOCK}
-    return not names or (
-        names == {CHECKPOINTS} and all(path.name.startswith(".") for path in (folder / CHECKPOINTS).iterdir())
-    )
+    begun = (folder / CHECKPOINTS).iterdir() if CHECKPOINTS in names else ()
+    return names <= {EVENTS, CHECKPOINTS} and all(path.name.startswith(".") for path in begun)
 
 
 @contextmanager
@@ -732,15 +744,21 @@ def save(run: Run, overwrite: bool = False) -> None:
     """Write a run's files; what an overwritten run had besides is removed."""
     assert run.folder is not None
     check_folder(run.folder, overwrite)
-    _write(run)
+    _write(run, resumed=False)
 
 
-def _write(run: Run) -> None:
+def _write(run: Run, *, resumed: bool) -> None:
     folder = run.folder
     assert folder is not None
     shutil.rmtree(folder / FIGURES, ignore_errors=True)
+    (folder / SNAPSHOTS).unlink(missing_ok=True)
+    for events in (folder / EVENTS).glob("*") if not resumed else ():
+        if events.stat().st_mtime < time.time() - run.seconds:  # of the run that is overwritten
+            events.unlink()
     run.model.save(folder)
     write_bytes(folder / HISTORY, run.history.to_jsonl().encode())
+    if run.snapshots:
+        write_bytes(folder / SNAPSHOTS, to_jsonl(run.snapshots).encode())
     results = {
         "test": run.test,
         "stop_reason": run.history.stop_reason,
@@ -786,3 +804,74 @@ def read_history(folder: Path) -> History:
         return history
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(say("cannot read {path}: {reason}", path=folder / HISTORY, reason=error)) from error
+
+
+# A run looked into
+
+
+@dataclass
+class Inside:
+    """A run that has ended, with its data at hand.
+
+    Attributes
+    ----------
+    folder : Path
+    config : RunConfig
+    model : Model
+        As it was saved.
+    history : History
+    snapshots : list of Snapshot
+        From before training to its end.
+    train_set, validation_set, test_set : Examples
+        Encoded, as they were trained on; None where there are none.
+    """
+
+    folder: Path
+    config: RunConfig
+    model: Model
+    history: History
+    snapshots: list[Snapshot]
+    train_set: Examples
+    validation_set: Examples | None
+    test_set: Examples | None
+
+
+def look_into(folder: Path, note: Note = lambda text: None) -> Inside:
+    """A run's folder and the data it was trained on.
+
+    A run that took no snapshots is trained again for them: it repeats to the bit, on the same machine with the same
+    number of threads.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no run, or its data are not at hand.
+    """
+    if not (folder / CONFIG).exists():
+        raise ConfigError(say("{folder} holds no run: there is no {name}", folder=folder, name=CONFIG))
+    config = RunConfig.make(**read_config(folder / CONFIG))
+    if config.data.source is None:
+        raise ConfigError(say("the run does not say which data it was trained on, so it cannot be repeated"))
+    model, history = Model.load(folder), read_history(folder)
+    recorder = Recorder()
+    job = ready(config, [recorder], lambda text: None, storable=False)
+    snapshots = read_snapshots(folder)
+    if not snapshots:
+        note(say("the run took no snapshots (--record): it is trained again for them"))
+        again = job.trainer.fit(job.train_set, job.validation_set)
+        snapshots = recorder.snapshots
+        losses, before = again["loss"], history["loss"]
+        if losses[: len(before)] != before[: len(losses)]:
+            note(say("it did not go the same way: its data, the machine or the number of threads are others now"))
+    return Inside(folder, config, model, history, snapshots, job.train_set, job.validation_set, job.test_set)
+
+
+def read_snapshots(folder: Path) -> list[Snapshot]:
+    """A run's snapshots, none if it took none; DataError if they cannot be read."""
+    path = folder / SNAPSHOTS
+    if not path.exists():
+        return []
+    try:
+        return from_jsonl(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(say("cannot read {path}: {reason}", path=path, reason=error)) from error

@@ -17,7 +17,10 @@ import glassnet
 from glassnet.activations import Tanh
 from glassnet.cli import common, main
 
-COMMANDS = ("train", "resume", "predict", "evaluate", "check", "trace", "explain", "derive", "draw", "info", "doctor")
+COMMANDS = (
+    *("train", "resume", "predict", "evaluate", "check", "trace"),
+    *("explain", "derive", "diagnose", "draw", "info", "doctor"),
+)
 
 
 def write_flowers(path, rows=150):

@@ -13,7 +13,20 @@ from glassnet.messages import say
 
 def build() -> typer.Typer:
     """The application, with its help in the language in use."""
-    from glassnet.cli import check, derive, doctor, draw, evaluate, explain, info, predict, resume, trace, train
+    from glassnet.cli import (
+        check,
+        derive,
+        diagnose,
+        doctor,
+        draw,
+        evaluate,
+        explain,
+        info,
+        predict,
+        resume,
+        trace,
+        train,
+    )
 
     typer.rich_utils.ARGUMENTS_PANEL_TITLE = say("Arguments")
     typer.rich_utils.OPTIONS_PANEL_TITLE = say("Options")
@@ -29,7 +42,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_globals)
-    for module in (train, resume, predict, evaluate, check, trace, explain, derive, draw, info, doctor):
+    for module in (train, resume, predict, evaluate, check, trace, explain, derive, diagnose, draw, info, doctor):
         command: Any = module.command
         app.command(module.NAME, help=module.help_text())(command)
     return app

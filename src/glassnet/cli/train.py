@@ -10,11 +10,13 @@ import typer
 
 from glassnet.cli import common
 from glassnet.cli.common import JsonOption
+from glassnet.cli.diagnose import show
 from glassnet.errors import ConfigError, MissingExtraError
 from glassnet.messages import say
 
 if TYPE_CHECKING:
     from glassnet.config import RunConfig
+    from glassnet.inspection import Diagnosis
     from glassnet.runs import Run
 
 NAME = "train"
@@ -233,6 +235,16 @@ def command(
         str | None,
         _option(say("Options that may differ from those of the resumed run: epochs,lr."), CHECKPOINTS, "--allow"),
     ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help=say("Take snapshots of the network for plot, report and diagnose."))
+    ] = False,
+    track: Annotated[
+        bool,
+        typer.Option("--track", help=say("Write event files for TensorBoard into the run's folder (extra track).")),
+    ] = False,
+    diagnose: Annotated[
+        bool, typer.Option("--diagnose", help=say("Say at the end what is wrong, also if training diverges."))
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help=say("Print the result only."))] = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -309,8 +321,11 @@ def command(
     run_config = RunConfig.make(**tree)
     name = Path(run_config.data.source).name.split(".")[0]
     folder = resume or out or free_folder(Path("runs"), name)
-    options = {
+    options: dict[str, Any] = {
         "overwrite": overwrite,
+        "record": record,
+        "track": track,
+        "diagnose": diagnose,
         "checkpoint_every": checkpoint_every,
         "checkpoint_keep": checkpoint_keep,
         "resume": resume is not None,
@@ -319,25 +334,51 @@ def command(
     return execute_and_report(run_config, folder, quiet=quiet, as_json=as_json, **options)
 
 
-def execute_and_report(config: RunConfig, folder: Path, *, quiet: bool, as_json: bool, **options: Any) -> int:
+def execute_and_report(
+    config: RunConfig,
+    folder: Path,
+    *,
+    quiet: bool,
+    as_json: bool,
+    track: bool = False,
+    diagnose: bool = False,
+    **options: Any,
+) -> int:
     """Execute a configuration, with its progress and its results shown."""
     from glassnet.cli.progress import JsonLines, Progress
-    from glassnet.runs import execute
+    from glassnet.runs import EVENTS, execute
 
     reporter: Any = JsonLines() if as_json else Progress(quiet=quiet)
-    with reporter:
-        run = execute(config, folder=folder, callbacks=[reporter], note=reporter.note, **options)
-    figure = _draw(run, reporter)
-    go_on = say("go on with: glassnet resume {run}", run=folder)
-    if as_json:
-        if run.broken_off:
-            reporter.note(go_on)
-        reporter.done(run)
-    else:
-        _report(run, figure)
-        if run.broken_off:
-            print(go_on)
+    callbacks: list[Any] = [reporter]
+    if track:
+        from glassnet.inspection.tracking import Tracker
+
+        callbacks.append(Tracker(folder=folder / EVENTS))
+    watch = _watch() if diagnose else None
+    callbacks += [] if watch is None else [watch]
+    try:
+        with reporter:
+            run = execute(config, folder=folder, callbacks=callbacks, note=reporter.note, **options)
+        figure = _draw(run, reporter)
+        go_on = say("go on with: glassnet resume {run}", run=folder)
+        if as_json:
+            if run.broken_off:
+                reporter.note(go_on)
+            reporter.done(run)
+        else:
+            _report(run, figure)
+            if run.broken_off:
+                print(go_on)
+    finally:
+        if watch is not None and watch.snapshots:
+            show(watch.findings, as_json=as_json)
     return 0
+
+
+def _watch() -> Diagnosis:
+    from glassnet.inspection import Diagnosis
+
+    return Diagnosis()
 
 
 def _checked(path: Path, source: str | None) -> dict[str, Any]:

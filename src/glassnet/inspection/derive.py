@@ -23,7 +23,7 @@ from glassnet import losses
 from glassnet.activations import ACTIVATIONS, Activation
 from glassnet.backprop import backprop
 from glassnet.errors import ConfigError, InputError, require
-from glassnet.inspection.explain import Symbol
+from glassnet.inspection.explain import Symbol, latex_words
 from glassnet.losses import LOSSES, Loss
 from glassnet.messages import language, say
 from glassnet.network import Network, check_sizes
@@ -267,13 +267,15 @@ class Derivation:
     def to_latex(self) -> str:
         """A LaTeX document (XeLaTeX for Chinese)."""
         package = "\\usepackage{ctex}\n" if language() == "zh" else ""
-        parts = [rf"\section*{{{_latex_words(self._head())}}}", *map(_latex_words, self.notes)]
+        parts = [rf"\section*{{{latex_words(self._head())}}}", *map(latex_words, self.notes)]
         for step in self.steps:
+            short = [line for line in step.lines if len(line.latex) <= _LONG]
             formulas = [step.rule_latex] if step.rule_latex else []
-            formulas.append(_aligned(step.lines))
+            formulas += [_aligned(short)] if short else []
             shown = "\n".join(f"\\[\n{formula}\n\\]" for formula in formulas)
-            parts.append(rf"\paragraph{{{_latex_words(step.title)}}}" + f"\n{shown}")
-        body = "\n\n".join([*parts, *map(_latex_words, self.verdict().split("\n"))])
+            shown += "".join(_broken(line) for line in step.lines if len(line.latex) > _LONG)
+            parts.append(rf"\paragraph{{{latex_words(step.title)}}}" + f"\n{shown}")
+        body = "\n\n".join([*parts, *map(latex_words, self.verdict().split("\n"))])
         return (
             f"\\documentclass{{article}}\n\\usepackage{{amsmath}}\n{package}\\begin{{document}}\n{body}\n"
             "\\end{document}\n"
@@ -697,7 +699,7 @@ class _Equations:
         return self.model.sp.Add(*(g * a[k] * (int(k == j) - a[j]) for k, g in enumerate(grad)))
 
     def _slopes(self, l: int, slopes: list[Expression]) -> list[Line]:
-        return [self._line(Symbol(f"σ′(z^{l}_{j})"), slope) for j, slope in enumerate(slopes)]
+        return [self._line(Symbol("σ′", of=Symbol("z", l, (j,))), slope) for j, slope in enumerate(slopes)]
 
     def _hidden_error(self, l: int, above: list[Expression]) -> tuple[Step, list[Expression]]:
         """BP.2: δ^l = (W^{l+1}ᵀ δ^{l+1}) ⊙ σ′(z^l)."""
@@ -910,10 +912,15 @@ def _latex_of(name: str) -> str:
     return Symbol(base, superscript, tuple(index.split(",")) if index else ()).latex()
 
 
+_LONG = 250  # letters of LaTeX that fit on a line, about
+
+
+def _broken(line: Line) -> str:
+    """A long formula in the text, where lines may be broken at its operators."""
+    formula = line.latex.replace(r"\left(", "(").replace(r"\right)", ")")
+    return f"\n\n{{\\raggedright\\noindent ${line.symbol.latex()} = {formula}$\\par}}\n"
+
+
 def _aligned(lines: Sequence[Line]) -> str:
     rows = [rf"{line.symbol.latex()} &= {line.latex}" for line in lines]
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
-
-
-def _latex_words(text: str) -> str:
-    return text.replace("_", r"\_")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from glassnet.optimisers import Updater
 from glassnet.trace import LayerTrace, Trace, trace
 
 _STEP = 1e-5  # of the central differences, relative to 1 + |value|
+_ABREAST = 3  # terms in a row of LaTeX: more would not fit on a page
 _LARGE = 1e-12  # below this share of the largest term a term is 0 to the eye
 
 
@@ -34,13 +36,15 @@ class Symbol:
     Attributes
     ----------
     base : str
-        "z", "a", "b", "W", "δ", "σ", "C", "y", "p".
+        "z", "a", "b", "W", "ΔW", "W⁺", "δ", "σ", "σ′", "C", "y", "p".
     layer : int or str, optional
         The superscript.
     index : tuple of int or str
         The subscripts.
     above, below : Symbol, optional
         For a derivative ∂above/∂below, in place of ``base``.
+    of : Symbol, optional
+        For a function, what it is taken of: σ′(z).
     """
 
     base: str = ""
@@ -48,36 +52,44 @@ class Symbol:
     index: tuple[int | str, ...] = ()
     above: Symbol | None = None
     below: Symbol | None = None
+    of: Symbol | None = None
 
     def text(self) -> str:
         """In plain text: W^2_7,4."""
         if self.above is not None and self.below is not None:
             return f"∂{self.above.text()}/∂{self.below.text()}"
         superscript = "" if self.layer is None else f"^{self.layer}"
-        return self.base + superscript + ("_" + ",".join(map(str, self.index)) if self.index else "")
+        text = self.base + superscript + ("_" + ",".join(map(str, self.index)) if self.index else "")
+        return text if self.of is None else f"{text}({self.of.text()})"
 
     def latex(self) -> str:
         """In LaTeX: W^{2}_{7,4}."""
         if self.above is not None and self.below is not None:
             return rf"\frac{{\partial {self.above.latex()}}}{{\partial {self.below.latex()}}}"
-        base = {"δ": r"\delta", "σ": r"\sigma", "σ′": r"\sigma'"}.get(self.base, self.base)
+        base = {"δ": r"\delta", "σ": r"\sigma", "σ′": r"\sigma'"}.get(self.base, self.base).replace("Δ", r"\Delta ")
+        upper = "" if self.layer is None else str(self.layer)
         if base.endswith("⁺"):
-            base = rf"{base[:-1]}^{{+\,{self.layer}}}"
-            return base + ("_{" + ",".join(map(str, self.index)) + "}" if self.index else "")
-        superscript = "" if self.layer is None else f"^{{{self.layer}}}"
-        return base + superscript + ("_{" + ",".join(map(str, self.index)) + "}" if self.index else "")
+            base, upper = base[:-1], rf"{upper}\,+"
+        text = base + (f"^{{{upper}}}" if upper else "")
+        text += "_{" + ",".join(map(str, self.index)) + "}" if self.index else ""
+        return text if self.of is None else f"{text}({self.of.latex()})"
 
     def mathml(self) -> str:
         """In MathML, which browsers draw by themselves."""
         if self.above is not None and self.below is not None:
             parts = (f"<mrow><mi>∂</mi>{part.mathml()}</mrow>" for part in (self.above, self.below))
             return f"<mfrac>{''.join(parts)}</mfrac>"
-        base = f"<mi>{html.escape(self.base)}</mi>"
+        new, changed = self.base.endswith("⁺"), self.base.startswith("Δ")
+        base = f"<mi>{html.escape(self.base.strip('⁺Δ′'))}</mi>" + "<mo>′</mo>" * self.base.endswith("′")
         lower = "<mrow>" + "<mo>,</mo>".join(f"<mi>{i}</mi>" for i in self.index) + "</mrow>"
-        if self.layer is None:
-            return f"<msub>{base}{lower}</msub>" if self.index else base
-        upper = f"<mi>{self.layer}</mi>"
-        return f"<msubsup>{base}{lower}{upper}</msubsup>" if self.index else f"<msup>{base}{upper}</msup>"
+        upper = f"<mi>{self.layer}</mi>" if not new else f"<mrow><mi>{self.layer}</mi><mo>+</mo></mrow>"
+        text = base
+        if self.layer is not None:
+            text = f"<msubsup>{base}{lower}{upper}</msubsup>" if self.index else f"<msup>{base}{upper}</msup>"
+        elif self.index:
+            text = f"<msub>{base}{lower}</msub>"
+        text = "<mi>Δ</mi>" * changed + text
+        return text if self.of is None else f"{text}<mo>(</mo>{self.of.mathml()}<mo>)</mo>"
 
 
 Token = Symbol | str | float
@@ -191,13 +203,13 @@ class Explanation:
     def to_latex(self) -> str:
         """A LaTeX document (XeLaTeX for Chinese)."""
         package = "\\usepackage{ctex}\n" if language() == "zh" else ""
-        parts = [rf"\section*{{{_latex_words(self._head())}}}"]
+        parts = [rf"\section*{{{latex_words(self._head())}}}"]
         for line in self.lines:
             check = ""
             if line.numerical is not None:
-                check = "\n\n" + _latex_words(say("numerically: {value}", value=_number(line.numerical)))
-            parts.append(rf"\paragraph{{{_latex_words(line.title)}}}" + f"\n\\[\n{_chain(line)}\n\\]{check}")
-        body = "\n\n".join([*parts, *map(_latex_words, self.notes)])
+                check = "\n\n" + latex_words(say("numerically: {value}", value=_number(line.numerical)))
+            parts.append(rf"\paragraph{{{latex_words(line.title)}}}" + f"\n\\[\n{_chain(line)}\n\\]{check}")
+        body = "\n\n".join([*parts, *map(latex_words, self.notes)])
         return (
             f"\\documentclass{{article}}\n\\usepackage{{amsmath}}\n{package}\\begin{{document}}\n{body}\n"
             "\\end{document}\n"
@@ -212,13 +224,15 @@ class Explanation:
             rows += ["<mo>=</mo>" + numbers] if numbers else []
             rows.append(f"<mo>=</mo><mn>{_number(line.value)}</mn>")
             table = "".join(f"<mtr><mtd style='text-align:left'>{row}</mtd></mtr>" for row in rows)
-            parts.append(f"<h2>{html.escape(line.title)}</h2>\n<math display='block'><mtable>{table}</mtable></math>")
+            parts.append(
+                f"<h2>{html.escape(line.title)}</h2>\n<div><math display='block'><mtable>{table}</mtable></math></div>"
+            )
             if line.numerical is not None:
                 parts.append(f"<p>{html.escape(say('numerically: {value}', value=_number(line.numerical)))}</p>")
         parts += [f"<p>{html.escape(note)}</p>" for note in self.notes]
         style = (
             "body{font-family:system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;line-height:1.5}"
-            "h2{font-size:1rem;margin:1.5rem 0 .5rem}math{overflow-x:auto}"
+            "h2{font-size:1rem;margin:1.5rem 0 .5rem}div{overflow-x:auto;padding:.3rem 2rem}math{width:fit-content}"
             "@media(prefers-color-scheme:dark){body{background:#111;color:#ddd}}"
         )
         return (
@@ -405,14 +419,7 @@ class _Teller:
             formula: tuple[Token, ...] = ("Σ_i", _derivative(Symbol("a", l, ("i",))), "·", _jacobian(l, j))
             return Line("delta", title, Symbol("δ", l, (j,)), formula, (), 0, 0.0, value, numerical)
         slope = float(to_numpy(derivative(self.layer.z))[0, j])
-        formula = (
-            _derivative(Symbol("a", l, (j,))),
-            "·",
-            Symbol("σ′"),
-            "(",
-            Symbol("z", l, (j,)),
-            ")",
-        )
+        formula = (_derivative(Symbol("a", l, (j,))), "·", Symbol("σ′", of=Symbol("z", l, (j,))))
         terms = (((grad, "·", slope), value),)
         return Line("delta", title, Symbol("δ", l, (j,)), formula, terms, 0, 0.0, value, numerical)
 
@@ -457,7 +464,8 @@ class _Teller:
         change = after - before
         terms: tuple[Part, ...] = (((before,), before), ((change,), change))
         new = Symbol(f"{name}⁺", symbol.layer, symbol.index)
-        return Line("change", title, new, (symbol, "+", f"Δ{symbol.text()}"), terms, 0, 0.0, after)
+        step = Symbol(f"Δ{name}", symbol.layer, symbol.index)
+        return Line("change", title, new, (symbol, "+", step), terms, 0, 0.0, after)
 
     # Helpers
 
@@ -522,15 +530,17 @@ def _number(value: float) -> str:
     return text.replace("-", "−") if "e" not in text else text
 
 
-def _numbers(line: Line, write: Callable[[Sequence[Token]], str]) -> str:
-    """The terms in numbers, and the rest."""
-    tokens: list[Token] = []
-    for part, _ in line.terms:
-        tokens += ["+", *part] if tokens else list(part)
+def _terms(line: Line) -> list[list[Token]]:
+    """The terms in numbers, and the rest; all but the first begin with a plus."""
+    terms: list[list[Token]] = [list(part) for part, _ in line.terms]
     if line.left_out:
-        tokens += ["+"] if tokens else []
-        tokens += [say("({count} more: {rest})", count=line.left_out, rest=_number(line.rest))]
-    return write(tokens) if tokens else ""
+        terms.append([say("({count} more: {rest})", count=line.left_out, rest=_number(line.rest))])
+    return [["+", *term] if k else term for k, term in enumerate(terms)]
+
+
+def _numbers(line: Line, write: Callable[[Sequence[Token]], str]) -> str:
+    """The terms in one."""
+    return write([token for term in _terms(line) for token in term]) if _terms(line) else ""
 
 
 def _text(tokens: Sequence[Token]) -> str:
@@ -561,7 +571,7 @@ def _latex(tokens: Sequence[Token]) -> str:
         elif token in operators or len(token) == 1:
             parts.append(operators.get(token, token))
         else:
-            parts.append(rf"\text{{{_latex_words(token)}}}")
+            parts.append(rf"\text{{{latex_words(token)}}}")
     return " ".join(parts).replace("( (", "(").replace(") )", ")")
 
 
@@ -569,20 +579,24 @@ _LATEX_LETTERS = {
     **{"θ": r"$\theta$", "η": r"$\eta$", "β": r"$\beta$", "ρ": r"$\rho$", "μ": r"$\mu$", "ε": r"$\varepsilon$"},
     **{"λ": r"$\lambda$", "δ": r"$\delta$", "σ": r"$\sigma$", "Δ": r"$\Delta$", "∂": r"$\partial$", "·": r"$\cdot$"},
     **{"←": r"$\leftarrow$", "−": "$-$", "√": r"$\surd$", "₁": "$_1$", "₂": "$_2$", "²": "$^2$", "ᵗ": "$^t$"},
-    **{"\u0302": r"\^{}", "_": r"\_", "^": r"\^{}", "%": r"\%", "&": r"\&", "#": r"\#", "′": "$'$"},
+    **{"_": r"\_", "^": r"\^{}", "%": r"\%", "&": r"\&", "#": r"\#", "′": "$'$"},
 }
 
 
-def _latex_words(text: str) -> str:
+def latex_words(text: str) -> str:
     """Words for LaTeX: Greek and signs as mathematics, special characters escaped."""
-    return "".join(_LATEX_LETTERS.get(letter, letter) for letter in text)
+    parts = re.split("(.\u0302)", text)  # letters with a hat are two characters
+    hats = {part: rf"$\hat {part[0]}$" for part in parts[1::2]}
+    return "".join(hats.get(part) or "".join(_LATEX_LETTERS.get(letter, letter) for letter in part) for part in parts)
 
 
 def _chain(line: Line) -> str:
     """The formula, the numbers and the value, one below the other."""
-    numbers = _numbers(line, _latex)
+    terms = _terms(line)
     rows = [rf"{line.symbol.latex()} &= {_latex(line.formula)}"]
-    rows += [f"&= {numbers}"] if numbers else []
+    for start in range(0, len(terms), _ABREAST):
+        numbers = _latex([token for term in terms[start : start + _ABREAST] for token in term])
+        rows.append((r"&\quad " if start else "&= ") + numbers)
     rows.append(f"&= {_number(line.value).replace('−', '-')}")
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 

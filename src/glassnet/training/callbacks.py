@@ -46,3 +46,6 @@ class Callback:
 
     def on_train_end(self, trainer: Trainer) -> None:
         """After the last epoch."""
+
+    def on_failure(self, trainer: Trainer, error: Exception) -> None:
+        """When training ends with a NotFiniteError, in place of ``on_train_end``."""

@@ -281,8 +281,12 @@ class CheckpointWriter(Callback):
             self.write(trainer)
 
     def on_halt(self, trainer: Trainer) -> None:
-        """Write, whatever the time; of training that has failed only where checkpoints were asked for."""
-        if trainer.halting or self.interval is not None:
+        """Write, whatever the time."""
+        self.write(trainer)
+
+    def on_failure(self, trainer: Trainer, error: Exception) -> None:
+        """Write the last good parameters, where checkpoints were asked for at all."""
+        if self.interval is not None:
             self.write(trainer)
 
     def write(self, trainer: Trainer) -> None:

@@ -114,7 +114,6 @@ class OnNonfinite:
             trainer.done, trainer.step, trainer.totals = 0, self._epoch_start["step"], None
             self.hold(trainer)
             return False
-        trainer._call("on_halt")
         raise error
 
     def _return(self, trainer: Trainer, train_set: Examples, order: np.ndarray) -> bool:
@@ -157,6 +156,7 @@ class OnNonfinite:
         """What is not finite in the next step."""
         first = trainer.done * trainer.batch_size
         rows = order[first : first + trainer.batch_size]
+        assert trainer.examples is not None
         batch = trainer.examples.take(rows)
         network, epoch = trainer.network, trainer.first_epoch + trainer.epoch - 1
         updater = copy.copy(trainer.updater)

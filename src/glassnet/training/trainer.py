@@ -13,11 +13,12 @@ import numpy as np
 from glassnet.activations import Logistic, Softmax
 from glassnet.arrays import as_csr, is_sparse
 from glassnet.config import TrainingConfig
+from glassnet.data.encoding import Encoding
 from glassnet.data.examples import Examples
 from glassnet.data.split import split
 from glassnet.engine import choose, resolve_device
 from glassnet.engine.base import Totals
-from glassnet.errors import ConfigError, DataError, GlassnetWarning
+from glassnet.errors import ConfigError, DataError, GlassnetWarning, NotFiniteError
 from glassnet.losses import Loss
 from glassnet.losses import loss as make_loss
 from glassnet.memory import check_memory
@@ -75,7 +76,10 @@ class Trainer:
         Why it is not the native one, if that was not asked for.
     threads : int
     history : History
-    validation : Examples or None
+    examples, validation : Examples or None
+        As :meth:`fit` got them, checked and weighed.
+    encoding : Encoding or None
+        What made the examples of the data, if a run did; for callbacks.
     """
 
     def __init__(
@@ -121,7 +125,9 @@ class Trainer:
             (copies, network.n_parameters), network.dtype, say("training (gradients, optimiser and best weights)")
         )
         self.history = History()
+        self.examples: Examples | None = None
         self.validation: Examples | None = None
+        self.encoding: Encoding | None = None
         self.threads = 0
         self.first_epoch = first_epoch
         self.epoch = 0
@@ -186,6 +192,9 @@ class Trainer:
                 while self.epoch < self.config.epochs and not self.history.stop_code and not self.halting:
                     self._epoch(train_set, validation_set, rows)
                 self._end()
+            except NotFiniteError as error:
+                self._call("on_failure", error)
+                raise
             except KeyboardInterrupt:
                 if self.halting:  # it was asked for twice
                     raise
