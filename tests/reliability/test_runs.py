@@ -55,6 +55,13 @@ def test_a_run_that_was_told_to_end_goes_on(broken_off):
     assert bits(longer) == bits(glassnet.fit((X, Y), **OPTIONS | {"epochs": 6}))
 
 
+def test_snapshots_go_on(tmp_path):
+    whole = glassnet.fit((X, Y), record=True, **OPTIONS)
+    glassnet.fit((X, Y), out=tmp_path / "run", record=True, callbacks=[HaltAt(20)], **OPTIONS)
+    resumed = glassnet.fit((X, Y), out=tmp_path / "run", record=True, resume=True, **OPTIONS)
+    assert resumed.snapshots == whole.snapshots
+
+
 CHANGES = [
     ({"lr": 0.5}, "training.lr: 0.001 then, 0.5 now", "lr"),
     ({"epochs": 9}, "training.epochs: 4 then, 9 now", "epochs"),

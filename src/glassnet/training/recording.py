@@ -348,7 +348,8 @@ class Recorder(Callback):
         updater = Updater(trainer.optimiser, trainer.regularisation, trainer.updater.clip)
         updater.restore(trainer.updater.state(), network)
         # BLAS's threads wait awake for more work: where training does without them they would be in its way
-        with nullcontext() if trainer.engine.name == "reference" else self._blas.limit(limits=1):
+        limit = nullcontext() if trainer.engine.name == "reference" else self._blas.limit(limits=1)
+        with limit, np.errstate(all="ignore"):  # numbers that are not finite are what a snapshot is to show
             traced = self._traced(trainer, rows, updater, epoch)
             dense = [layer for layer in network.layers if isinstance(layer, Dense)]
             self.snapshots.append(snapshot(traced, dense, epoch=epoch, step=trainer.step))
@@ -357,17 +358,16 @@ class Recorder(Callback):
     def _traced(self, trainer: Trainer, rows: Examples, updater: Updater, epoch: int) -> Trace:
         network = trainer.network
         draws = network.draws(len(rows), epoch=trainer.first_epoch + epoch)
-        with np.errstate(all="ignore"):  # numbers that are not finite are what a snapshot is to show
-            return trace(
-                network,
-                trainer.loss,
-                as_dense(rows.x),
-                rows.y,
-                weight=rows.weight,
-                draws=draws,
-                updater=updater,
-                lr=trainer.lr,
-            )
+        return trace(
+            network,
+            trainer.loss,
+            as_dense(rows.x),
+            rows.y,
+            weight=rows.weight,
+            draws=draws,
+            updater=updater,
+            lr=trainer.lr,
+        )
 
 
 def to_jsonl(snapshots: Iterable[Snapshot]) -> str:

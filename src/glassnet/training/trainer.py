@@ -193,6 +193,7 @@ class Trainer:
                     self._epoch(train_set, validation_set, rows)
                 self._end()
             except NotFiniteError as error:
+                self.stop("diverged", str(error))
                 self._call("on_failure", error)
                 raise
             except KeyboardInterrupt:
@@ -233,7 +234,7 @@ class Trainer:
         The engine must be in sync, and no step under way: a callback calls ``trainer.engine.sync()`` first.
         """
         history = self.history
-        ended = history.stop_code not in ("", "epochs", *HALTED)
+        ended = history.stop_code not in ("", "epochs", "diverged", *HALTED)
         return {
             "epochs": self.epoch - self._within,
             "done": self.done,
