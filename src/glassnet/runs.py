@@ -35,7 +35,7 @@ from glassnet.model import Model, fit_encodings
 from glassnet.network import Network
 from glassnet.optimisers import OPTIMISERS, Updater
 from glassnet.schedules import SCHEDULES
-from glassnet.storage import write_bytes, write_document
+from glassnet.storage import remove_leftovers, write_bytes, write_document
 from glassnet.trace import Trace, trace
 from glassnet.training import Callback, History, Trainer, pretrain
 from glassnet.training.checkpoint import KEEP
@@ -47,6 +47,7 @@ from glassnet.training.trainer import HALTED
 
 CONFIG, HISTORY, RESULTS, FIGURES = "config.json", "history.jsonl", "results.json", "figures"
 SNAPSHOTS, EVENTS = "snapshots.jsonl", "tensorboard"
+WRITTEN = (CONFIG, HISTORY, RESULTS, SNAPSHOTS, "model.json", "model.safetensors")
 TASK_LOSS = {"classification": "cross_entropy", "multilabel": "binary_cross_entropy", "regression": "squared_error"}
 
 Note = Callable[[str], None]
@@ -701,7 +702,8 @@ def _is_empty(folder: Path) -> bool:
         return True
     if not folder.is_dir():
         return False
-    names = {path.name for path in folder.iterdir()} - {LOCK}
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(tuple(f".{n}." for n in WRITTEN))}
+    names.discard(LOCK)
     begun = (folder / CHECKPOINTS).iterdir() if CHECKPOINTS in names else ()
     return names <= {EVENTS, CHECKPOINTS} and all(path.name.startswith(".") for path in begun)
 
@@ -750,6 +752,7 @@ def save(run: Run, overwrite: bool = False) -> None:
 def _write(run: Run, *, resumed: bool) -> None:
     folder = run.folder
     assert folder is not None
+    remove_leftovers(folder, WRITTEN)
     shutil.rmtree(folder / FIGURES, ignore_errors=True)
     (folder / SNAPSHOTS).unlink(missing_ok=True)
     for events in (folder / EVENTS).glob("*") if not resumed else ():

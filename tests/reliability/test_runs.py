@@ -177,6 +177,18 @@ def test_without_a_whole_checkpoint_training_begins_anew(tmp_path, capsys):
     assert bits(run) == bits(whole)
 
 
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
+    folder = tmp_path / "run"
+    (folder / "checkpoints").mkdir(parents=True)
+    left = [folder / ".model.safetensors.abcd1234", folder / ".config.json.x", folder / "checkpoints" / ".run.json.y"]
+    left.append(folder / "checkpoints" / ".checkpoint-000003.ckpt.z")
+    for path in left:
+        path.write_bytes(b"half")
+    glassnet.fit((X, Y), out=folder, checkpoint_every="epoch", **OPTIONS)
+    assert not any(path.exists() for path in left)
+    assert len(files(folder / "checkpoints")) == 2
+
+
 def test_an_overwritten_run_leaves_no_checkpoints_to_go_on_from(broken_off):
     folder, _ = broken_off
     glassnet.fit((X, Y), out=folder, overwrite=True, **OPTIONS | {"seed": 1})

@@ -31,7 +31,7 @@ from glassnet.arrays import is_sparse
 from glassnet.data.examples import Examples
 from glassnet.errors import ConfigError, GlassnetWarning, ModelFileError
 from glassnet.messages import say
-from glassnet.storage import read_bytes, write_bytes
+from glassnet.storage import read_bytes, remove_leftovers, write_bytes
 from glassnet.training.callbacks import Callback
 
 if TYPE_CHECKING:
@@ -254,9 +254,7 @@ class CheckpointWriter(Callback):
 
     def on_train_begin(self, trainer: Trainer) -> None:
         """Remove what a killed process left half written; from now on the time counts."""
-        for path in self.folder.glob(".checkpoint-*.ckpt.*"):
-            with suppress(OSError):
-                path.unlink()
+        remove_leftovers(self.folder, ["checkpoint-*.ckpt", "run.json"])
         self._last = time.monotonic()
         self._looked = (self._last, trainer.step)
         self._plan(trainer)
@@ -305,7 +303,7 @@ class CheckpointWriter(Callback):
             write_bytes(path, Checkpoint(trainer.state(), self.about).to_bytes())
         except (OSError, ModelFileError, MemoryError) as error:
             last = say("the last one is {path}", path=there[0]) if there else say("there is none yet")
-            text = say("no checkpoint was written ({error}); {last}; training goes on", error=error, last=last)
+            text = say("no checkpoint was written ({error}); {last}", error=error, last=last)
             warnings.warn(text, GlassnetWarning, stacklevel=2)
             return
         self.written, self._written_at = path, moment
