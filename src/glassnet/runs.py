@@ -26,7 +26,7 @@ from glassnet.arrays import as_dense
 from glassnet.config import Branch, DataConfig, NetworkConfig, RunConfig, TrainingConfig, read_config
 from glassnet.data import Arrays, Source, Table, TargetEncoding, load_source, split
 from glassnet.data.examples import Examples
-from glassnet.errors import ConfigError, DataError
+from glassnet.errors import ConfigError, DataError, NotFiniteError
 from glassnet.layers import Dense
 from glassnet.lock import LOCK, check_free, locked
 from glassnet.losses import loss as make_loss
@@ -275,8 +275,13 @@ def _execute(job: Job, folder: Path | None, started: float, wanted: Resuming, no
     else:
         about = describe(plain(job.config), trainer, job.train_set, job.validation_set)
         writer = wanted.begin(folder, trainer, about, len(job.train_set), note)
-        with halted_by_signals(trainer):
-            history = trainer.fit(job.train_set, job.validation_set)
+        try:
+            with halted_by_signals(trainer):
+                history = trainer.fit(job.train_set, job.validation_set)
+        except NotFiniteError:
+            if writer.written is not None:
+                note(say("what it was before that step is kept: glassnet resume {run} --allow lr=…", run=folder))
+            raise
         go_on = history.stop_code in HALTED and writer.written is not None
         if writer.written is None and not wanted.resume:
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)  # those of a run that this one overwrites

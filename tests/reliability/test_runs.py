@@ -196,12 +196,6 @@ def test_an_overwritten_run_leaves_no_checkpoints_to_go_on_from(broken_off):
         glassnet.fit((X, Y), out=folder, resume=True, **OPTIONS | {"seed": 1})
 
 
-# Signals, and two at once
-
-
-LONG = ["--epochs", "1000000", "--early-stopping", "none", "--hidden", "8", "--batch-size", "16", "--dropout", "0.2"]
-
-
 @pytest.fixture
 def table(tmp_path):
     path = tmp_path / "table.csv"
@@ -210,6 +204,23 @@ def table(tmp_path):
     ]
     path.write_text("a,b,c,d,e,y\n" + "\n".join(lines) + "\n")
     return path
+
+
+def test_a_run_that_diverged_goes_on_with_a_lower_rate(tmp_path, table, capsys):
+    run = str(tmp_path / "run")
+    words = ["train", str(table), "--optimizer", "sgd", "--epochs", "3", "--checkpoint-every", "epoch", "--out", run]
+    assert main([*words, "--lr", "1e30"]) == 1
+    printed = capsys.readouterr()
+    assert f"what it was before that step is kept: glassnet resume {run} --allow lr=…" in printed.out
+    assert "a lower learning rate than 1e+30" in printed.err
+    assert main(["resume", run, "--allow", "lr=0.1"]) == 0
+    assert "all 3 epochs are done" in capsys.readouterr().out
+
+
+# Signals, and two at once
+
+
+LONG = ["--epochs", "1000000", "--early-stopping", "none", "--hidden", "8", "--batch-size", "16", "--dropout", "0.2"]
 
 
 def started(*words):
