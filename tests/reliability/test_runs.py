@@ -223,10 +223,15 @@ def test_a_run_that_diverged_goes_on_with_a_lower_rate(tmp_path, table, capsys):
 LONG = ["--epochs", "1000000", "--early-stopping", "none", "--hidden", "8", "--batch-size", "16", "--dropout", "0.2"]
 
 
+TAKES_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+"""Also where the shell that started the tests ignores it."""
+GLASSNET = TAKES_SIGINT + "import sys; from glassnet.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
 def started(*words):
     """A process that trains, after its first epochs."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "glassnet", *map(str, words), "--json"],
+        [sys.executable, "-c", GLASSNET, *map(str, words), "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -269,7 +274,7 @@ class Slow(Callback):
 glassnet.fit((np.ones((50, 2)) * np.arange(50)[:, None], np.arange(50) % 2), out=sys.argv[1], callbacks=[Slow()])
 """
     with subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path / "run")],
+        [sys.executable, "-c", TAKES_SIGINT + program, str(tmp_path / "run")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
