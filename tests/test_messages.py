@@ -104,6 +104,8 @@ VARIABLE_TEXTS = {
     "registry.py: self.kind",  # the kinds of all registries are collected by texts_of
     "runs.py: task",
     "cli/info.py: model.target.task",
+    "inspection/measures.py: model.task",
+    "drawing/report.py: shown.model.task",
 }
 """Calls of ``say`` whose text is not written where it is said, as "file: source": few, and all collected."""
 

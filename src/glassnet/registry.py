@@ -173,3 +173,13 @@ class Registry(Generic[T]):
                 example=example,
             )
             raise ConfigError(message) from None
+
+
+def component_text(value: Any) -> str:
+    """A component of a configuration as it is written on the command line: "elu(alpha=0.5)"."""
+    if isinstance(value, list):
+        return ", ".join(map(component_text, value))
+    if not isinstance(value, dict):
+        return str(value)
+    parameters = ", ".join(f"{key}={item!r}" for key, item in value.items() if key != "name")
+    return f"{value['name']}({parameters})" if parameters else str(value["name"])

@@ -35,6 +35,7 @@ def rendered(monkeypatch):
 
         with monkeypatch.context() as patch, warnings.catch_warnings():
             warnings.simplefilter("error")
+            warnings.filterwarnings("ignore", message="Glyph")  # names in letters that no font here has
             canvas = FigureCanvasAgg(figure)
             patch.setattr(Text, "draw", record)
             canvas.draw()

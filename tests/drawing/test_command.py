@@ -9,8 +9,10 @@ import pytest
 from glassnet import drawing
 from glassnet.cli import main
 from glassnet.cli.draw import KINDS
+from glassnet.drawing import names_of
 from glassnet.messages import use_language
-from glassnet.model import load
+from glassnet.model import Model, load
+from glassnet.network import Network
 
 
 @pytest.fixture(scope="session")
@@ -57,19 +59,36 @@ def asked(monkeypatch):
     return calls
 
 
+def test_all(draw, trained, asked, tmp_path):
+    result = draw("all", trained, "--format", "svg, PNG", "--out", tmp_path)
+    expected = [tmp_path / f"{kind}.{ending}" for kind in KINDS for ending in ("svg", "png")]
+    assert result.out.split() == list(map(str, expected))
+    assert [next(part for part in given if isinstance(part, Path)) for given, _ in asked] == expected
+
+
+def test_all_leaves_out_what_the_run_does_not_have(draw, tmp_path, asked):
+    Model(Network.dense([4, 3, 3]), "cross_entropy").save(tmp_path / "bare")
+    result = draw("all", tmp_path / "bare", "iris")
+    assert [Path(path).stem for path in result.out.split()] == ["passes", "unit", "gradients", "graph"]
+
+
+def test_a_format_goes_into_the_runs_folder(draw, trained, asked):
+    assert draw("graph", trained, "--format", "pdf").out.split() == [str(trained / "figures" / "graph.pdf")]
+
+
 def test_rows_come_from_the_runs_own_data(draw, trained, asked):
     assert draw("gradients", trained, "--rows", 3).code == 0
     (given, options), examples = asked[0], load(trained).examples("iris")
     assert np.array_equal(given[2], examples.x[:3])
     assert np.array_equal(given[3], examples.y[:3])
-    assert options == {"dark": False}
+    assert options == {"names": names_of(load(trained)), "dark": False}
 
 
 def test_the_row_and_the_unit(draw, trained, asked):
     assert draw("unit", trained, "iris", "--row", 100, "--unit", "2.1", "--dark").code == 0
     given, options = asked[0]
     assert len(given[2]) == 150
-    assert options == {"row": 100, "unit": (2, 1), "dark": True}
+    assert options == {"row": 100, "unit": (2, 1), "names": names_of(load(trained)), "dark": True}
 
 
 def test_the_mask(draw, trained, asked):
@@ -90,6 +109,9 @@ def test_the_mask(draw, trained, asked):
         (["dropout", "--epoch", "-1"], "epoch must be"),
         (["graph", "--rows", "0"], "rows"),
         (["graph", "--out", "picture.xyz"], "'.xyz'"),
+        (["graph", "--format", "svg,xyz", "--out", "folder"], "'.xyz'"),
+        (["graph", "--format", "svg", "--out", "a.svg"], "--out is a folder"),
+        (["all", "--out", "a.png"], "--out is a folder"),
     ],
 )
 def test_what_is_refused(draw, trained, tmp_path, monkeypatch, words, message):

@@ -1,11 +1,13 @@
 """What the pictures show is what back-propagation computes."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from cases.networks import random_problem
 from glassnet.activations import Custom
 from glassnet.backprop import backprop, backward_pass, forward_pass
+from glassnet.drawing import Names, draw_gradients, draw_passes, draw_unit, names_of
 from glassnet.drawing.dropout import thinned
 from glassnet.drawing.gradients import gradients, strongest
 from glassnet.drawing.graph import computational_graph
@@ -15,7 +17,9 @@ from glassnet.drawing.unit import TERMS, unit_error
 from glassnet.errors import ConfigError, ShapeError
 from glassnet.layers import Dense, Dropout, Layer
 from glassnet.losses import loss as make_loss
+from glassnet.model import Model
 from glassnet.network import Network
+from glassnet.runs import fit
 
 PROBLEMS = range(30)
 
@@ -145,17 +149,16 @@ def test_gradients_are_the_batchs(seed):
 def test_the_folded_edges_are_those_of_the_shown_units(batch):
     network, loss, x, y = batch(50, 30, 7)
     data = passes(network, loss, x, y, row=4)
-    caches, grads, _, _ = core(network, loss, x[4:5], y[4:5])
+    _, grads, _, _ = core(network, loss, x[4:5], y[4:5])
     assert [len(fold.units) for fold in data.folds] == [8, 8, 7]
     assert [fold.more for fold in data.folds] == [42, 22, 0]
     assert set(data.folds[0].units) == set(np.argsort(-np.abs(x[4]))[:8].tolist())
     for l in (1, 2):
-        W, products = data.forward_edges(l)
+        W = data.forward_edges(l)
         backward = data.backward_edges(l)
         for j, unit in enumerate(data.folds[l].units):
             for k, below in enumerate(data.folds[l - 1].units):
                 assert W[j, k] == network.layer(l).params["W"][unit, below]
-                close(products[j, k], W[j, k] * caches[l - 1][0][0, below])
                 close(backward[j, k], grads[l - 1].params["W"][unit, below])
 
 
@@ -228,6 +231,45 @@ def test_strongest():
     assert strongest(matrix, (2, 2)).tolist() == [[-5.0, -1.0], [0.5, 0.0]]
     assert strongest(matrix, (3, 3)).tolist() == matrix.tolist()
     assert strongest(np.ones((1000, 7)), (120, 480)).shape == (112, 7)
+
+
+# What inputs and outputs are called
+
+
+TABLE = {"size": np.arange(30.0), "colour": ["red", "blue", "green"] * 10, "kind": ["one", "two"] * 15}
+IMAGES = np.arange(30 * 12, dtype=np.uint8).reshape(30, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "names"),
+    [
+        (TABLE, "kind", Names(["size", "colour=blue", "colour=green", "colour=red", "colour.other"], ("one", "two"))),
+        (TABLE, "size", Names(["colour=blue"], ("size",))),
+        ((IMAGES, [0, 1, 2] * 10), None, Names((), ("0", "1", "2"), (3, 4))),
+        ((IMAGES[..., None], [0, 1, 2] * 10), None, Names((), ("0", "1", "2"), (3, 4))),
+        ((IMAGES.reshape(30, 12), [0, 1, 2] * 10), None, Names((), ("0", "1", "2"))),
+        ((IMAGES.reshape(30, 2, 2, 3), [0, 1, 2] * 10), None, Names((), ("0", "1", "2"))),
+    ],
+)
+def test_names_of_a_model(source, target, names):
+    source = pa.table(source) if isinstance(source, dict) else source
+    model = fit(source, target, epochs=1, hidden=[2]).model
+    found = names_of(model).check(model.network)
+    assert list(found.inputs)[: len(names.inputs)] == list(names.inputs)
+    assert (tuple(found.outputs), found.image) == (tuple(names.outputs), names.image)
+
+
+def test_a_bare_model_has_numbers_only(batch):
+    network, loss, _, _ = batch(3, 2, 2)
+    assert names_of(Model(network, loss)) == Names()
+
+
+@pytest.mark.parametrize("names", [Names(["a"]), Names(outputs=["a"]), Names(image=(2, 2))])
+def test_names_that_are_not_as_many_as_the_units(batch, tmp_path, names):
+    network, loss, x, y = batch(3, 2, 2)
+    for draw in (draw_passes, draw_unit, draw_gradients):
+        with pytest.raises(ConfigError, match="names or pixels for"):
+            draw(network, loss, x, y, tmp_path / "a.png", names=names)
 
 
 # What is refused

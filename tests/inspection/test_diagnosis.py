@@ -100,7 +100,7 @@ def test_json(runs, capsys):
 def test_chinese(runs, capsys):
     assert main(["--lang", "zh", "diagnose", str(runs / "ill")]) == 0
     use_language("en")
-    assert capsys.readouterr().out.startswith("一层的单元彼此相同 (第 1 层, 第 30 轮)")
+    assert capsys.readouterr().out.startswith("一层的单元彼此相同 (第 1 层, 第 30 回合)")
 
 
 def test_no_run(tmp_path, capsys):

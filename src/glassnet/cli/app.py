@@ -22,7 +22,9 @@ def build() -> typer.Typer:
         evaluate,
         explain,
         info,
+        plot,
         predict,
+        report,
         resume,
         trace,
         train,
@@ -42,7 +44,11 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_globals)
-    for module in (train, resume, predict, evaluate, check, trace, explain, derive, diagnose, draw, info, doctor):
+    modules = (
+        *(train, resume, predict, evaluate, check, trace, explain, derive),
+        *(draw, plot, diagnose, report, info, doctor),
+    )
+    for module in modules:
         command: Any = module.command
         app.command(module.NAME, help=module.help_text())(command)
     return app

@@ -108,16 +108,6 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     console().print(table)
 
 
-def component_text(value: Any) -> str:
-    """A component of a configuration as it is written on the command line: "elu(alpha=0.5)"."""
-    if isinstance(value, list):
-        return ", ".join(map(component_text, value))
-    if not isinstance(value, dict):
-        return str(value)
-    parameters = ", ".join(f"{key}={item!r}" for key, item in value.items() if key != "name")
-    return f"{value['name']}({parameters})" if parameters else str(value["name"])
-
-
 def numbers(text: str, option: str) -> tuple[int, ...]:
     """Whole numbers above 0 from "256,128"; none from "" or "none"."""
     if text.strip().lower() in ("", "none"):

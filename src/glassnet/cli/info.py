@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from glassnet.cli.common import JsonOption, RunArgument, component_text, print_figures, print_json, print_table
+from glassnet.cli.common import JsonOption, RunArgument, print_figures, print_json, print_table
 from glassnet.messages import say
+from glassnet.registry import component_text
 
 NAME = "info"
 

@@ -6,10 +6,16 @@ units a layer is folded to as many as can be read.
 
 from __future__ import annotations
 
+import logging
+import math
+import re
+import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -43,38 +49,51 @@ DARK = Theme(paper="#16191d", ink="#ececec", faint="#a0a0a0", negative="#56b4e9"
 
 @contextmanager
 def themed(dark: bool) -> Iterator[Theme]:
-    """The theme in which figures are made while this lasts."""
+    """The theme in which figures are made while this lasts.
+
+    Letters of SVG and PDF are outlines, so that a picture looks the same where its fonts are not installed, symbols
+    and Chinese included. What SVG derives names from is fixed, so that the same picture is the same file.
+    """
     theme = DARK if dark else LIGHT
     colours = {f"{part}.facecolor": theme.paper for part in ("figure", "axes", "savefig")}
     colours |= dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), theme.ink)
+    files = {"svg.fonttype": "path", "svg.hashsalt": "glassnet", "mathtext.fontset": "stix"}
     with require("matplotlib", extra="plot").rc_context(
-        {**colours, "axes.edgecolor": theme.faint, "legend.frameon": False, **_fonts()}
+        {**colours, **files, "axes.edgecolor": theme.faint, "legend.frameon": False, **_fonts()}
     ):
         yield theme
 
 
 _CHINESE_FONTS = (
     "Noto Sans CJK SC",
+    "Noto Sans CJK JP",  # the first of a collection, which holds the Chinese one
     "Source Han Sans SC",
     "Microsoft YaHei",
     "PingFang SC",
     "SimHei",
     "WenQuanYi Micro Hei",
 )
+_CHINESE_FILES = ("notosanscjk", "sourcehansans", "msyh", "pingfang", "simhei", "wqy-microhei")
 
 
+@cache
 def _chinese_font() -> str | None:
-    """A font with Chinese characters, if the machine has one."""
+    """A font with Chinese characters, if the machine has one, also one that came after matplotlib made its list."""
     fonts = require("matplotlib.font_manager", extra="plot")
-    installed = {font.name for font in fonts.fontManager.ttflist}
-    return next((name for name in _CHINESE_FONTS if name in installed), None)
+    listed = {font.name for font in fonts.fontManager.ttflist}
+    if not listed & set(_CHINESE_FONTS):
+        for file in sorted(fonts.findSystemFonts()):
+            if Path(file).name.lower().startswith(_CHINESE_FILES):
+                fonts.fontManager.addfont(file)
+        listed = {font.name for font in fonts.fontManager.ttflist}
+    return next((name for name in _CHINESE_FONTS if name in listed), None)
 
 
 def _fonts() -> dict[str, Any]:
+    """The fonts' families; letters that are missing in one are taken from the next."""
     font = _chinese_font()
-    chinese = messages.language() == "zh"
-    order = [font, "DejaVu Sans"] if chinese else ["DejaVu Sans", font]  # letters missing in one: the next
-    return {"font.sans-serif": order, "font.family": "sans-serif"} if font else {}
+    order = [font, "DejaVu Sans"] if messages.language() == "zh" else ["DejaVu Sans", font]
+    return {"font.family": order} if font else {}
 
 
 # Words and numbers
@@ -87,22 +106,74 @@ def say(text: str, /, **values: object) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number in at most ``digits`` figures: 0.123, −1.2e−5."""
+    """A number in at most ``digits`` figures: 0.123, −1.2·10⁻⁵."""
     value += 0.0  # −0 to 0
     text = f"{value:.{digits}g}"
     if 0 < abs(value) < 1e-3:
         text = f"{value:.{digits - 1}e}"
-    mantissa, _, exponent = text.partition("e")
-    if exponent:
-        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-        text = f"{mantissa}e{int(exponent)}"
-    return text.replace("-", "−")
+    mantissa, _, exponent = text.replace("-", "−").partition("e")
+    if not exponent:
+        return mantissa
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa}·{power(int(exponent.replace('−', '-')))}"
 
 
-def short(value: float) -> str:
-    """A number in as many of three figures as fit into a unit's circle."""
-    texts = [number(value, digits) for digits in (3, 2, 1)]
-    return next((text for text in texts if len(text) <= 7), texts[-1])
+_RAISED = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
+
+
+def power(exponent: int) -> str:
+    """A power of ten: 10⁻³."""
+    return "10" + str(exponent).translate(str.maketrans("-0123456789", _RAISED))
+
+
+def beside_math(text: str) -> str:
+    """A number for a text with formulas in it: such a text has one font only, which may lack raised figures."""
+    lowered = str.maketrans(_RAISED, "-0123456789")
+    return re.sub(f"[{_RAISED}]+", lambda found: f"$^{{{found[0].translate(lowered)}}}$", text)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """How the numbers of a panel are written: all in one unit, a power of ten, and so short that a circle holds each.
+
+    Attributes
+    ----------
+    exponent : int
+        Of the unit 10^exponent.
+    decimals : int
+    """
+
+    exponent: int
+    decimals: int
+
+    @classmethod
+    def up_to(cls, limit: float) -> Numbers:
+        """For numbers of which none is larger than ``limit``."""
+        size = math.floor(math.log10(float(f"{limit:.2e}")))
+        exponent = 0 if -1 <= size <= 2 else size
+        return cls(exponent, {-1: 3, 2: 1}.get(size - exponent, 2))
+
+    def __call__(self, value: float) -> str:
+        """The number in the panel's unit; 0 only if it is exactly 0."""
+        if value == 0 or not math.isfinite(value):
+            return number(value)
+        text = f"{value / 10.0**self.exponent:.{self.decimals}f}"
+        return (text.lstrip("-") if float(text) == 0 else text).replace("-", "−")
+
+    def label(self, symbol: str) -> str:
+        """A quantity with its unit, for a colour bar."""
+        unit = beside_math(power(self.exponent))
+        return say("{symbol}, in {unit}", symbol=symbol, unit=unit) if self.exponent else symbol
+
+
+def shortened(text: str, width: int) -> str:
+    """A name in at most so many letters; wide ones, as Chinese has them, count twice."""
+    text = "".join(letter for letter in text if letter.isprintable())
+    widths = [1 + (unicodedata.east_asian_width(letter) in "FW") for letter in text]
+    if sum(widths) <= width:
+        return text
+    kept = next(n for n in range(len(text), -1, -1) if sum(widths[:n]) < width)
+    return text[:kept].rstrip() + "…"
 
 
 def shape(*sizes: int) -> str:
@@ -135,15 +206,32 @@ def ink_on(colour: Sequence[float]) -> str:
     return "#000000" if luminance > 0.18 else "#ffffff"
 
 
-def scale_bar(figure: Figure, mapping: Any, left: float, bottom: float, width: float, label: str) -> None:
-    """A scale's colour bar on a sheet, its left bottom corner and width in inches."""
-    sheet_width, sheet_height = figure.get_size_inches()
-    place = (left / sheet_width, bottom / sheet_height, width / sheet_width, 0.1 / sheet_height)
+def inset(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Axes on a sheet; their left bottom corner, width and height in inches."""
+    across, up = figure.get_size_inches()
+    return figure.add_axes((left / across, bottom / up, width / across, height / up))
+
+
+def scale_bar(figure: Figure, mapping: Any, left: float, bottom: float, symbol: str) -> None:
+    """A scale's colour bar on a sheet, its left bottom corner in inches."""
     limit = mapping.norm.vmax
-    bar = figure.colorbar(mappable=mapping, cax=figure.add_axes(place), orientation="horizontal")
-    bar.set_ticks([-limit, 0.0, limit], labels=[number(v) for v in (-limit, 0.0, limit)])
+    numbers = Numbers.up_to(limit)
+    bar = figure.colorbar(mappable=mapping, cax=inset(figure, left, bottom, 1.5, 0.1), orientation="horizontal")
+    bar.set_ticks([-limit, 0.0, limit], labels=[numbers(v) for v in (-limit, 0.0, limit)])
     bar.ax.tick_params(labelsize=7, length=2)
-    bar.ax.set_title(label, fontsize=8, pad=3)
+    bar.ax.set_title(numbers.label(symbol), fontsize=8.5, pad=3)
+
+
+def width_bar(axes: Axes, left: float, bottom: float, symbol: str, theme: Theme) -> None:
+    """What the edges' colours and widths mean, its left bottom corner in inches; 1.5 wide, as a colour bar."""
+    steps = np.linspace(-1, 1, 13)
+    xs = left + 1.5 * (np.arange(13) + 0.5) / 13
+    ends = np.stack([np.stack([xs - 0.05, xs + 0.05]), np.full((2, 13), bottom + 0.05)]).T
+    colours = [theme.positive if step > 0 else theme.negative for step in steps]
+    draw_lines(axes, ends, colours, np.abs(steps))
+    axes.text(left + 0.75, bottom + 0.15, symbol, ha="center", va="bottom", fontsize=8.5)
+    for x, text in ((0.0, "−max"), (0.75, "0"), (1.5, "max")):
+        axes.text(left + x, bottom - 0.04, text, ha="center", va="top", fontsize=7)
 
 
 # Sheets and files
@@ -156,6 +244,12 @@ def sheet(width: float, height: float) -> tuple[Figure, Axes]:
     axes.set(xlim=(0, width), ylim=(0, height))
     axes.set_axis_off()
     return figure, axes
+
+
+def headline(axes: Axes, x: float, y: float, text: str) -> None:
+    """What a picture shows, in a line; also the title of its file."""
+    axes.figure.set_label(text)
+    axes.text(x, y, text, fontsize=12, fontweight="bold", va="center")
 
 
 ENDINGS = (".png", ".svg", ".pdf")
@@ -179,20 +273,62 @@ def save(figure: Figure, path: Path) -> Path:
     """Write a picture; ConfigError if it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _quiet("matplotlib.font_manager"):  # a Chinese font that has no bold letters
             warnings.filterwarnings("ignore", message="Glyph")  # a title in letters that no font here has
-            figure.savefig(path, dpi=150)
+            _settle(figure)
+            options = {"dpi": 200, "metadata": _metadata(figure, path.suffix.lower())}
+            if path.suffix.lower() == ".svg":
+                text = StringIO()
+                figure.savefig(text, format="svg", **options)
+                path.write_text(_compact(text.getvalue()), encoding="utf-8", newline="\n")
+            else:
+                figure.savefig(path, **options)
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(messages.say("cannot write {path}: {reason}", path=path, reason=reason)) from error
     return path
 
 
+def _compact(svg: str) -> str:
+    """A drawing in thousandths of a point and without indentation: shorter, and without the noise of rounding."""
+    svg = re.sub(r"(?<!scale\()(\d+\.\d{3})\d+", r"\1", svg)
+    return "\n".join(line.strip() for line in svg.splitlines()) + "\n"
+
+
+def _settle(figure: Figure) -> None:
+    """Fix the layout to a millionth of the page: the last digits that its solver finds are not always the same."""
+    if figure.get_layout_engine() is None:
+        return
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position(np.round(axes.get_position(original=True).bounds, 6))
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """A logger without its warnings, while this lasts."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _metadata(figure: Figure, ending: str) -> dict[str, str | None]:
+    """What a file says of itself: its title, and neither the time nor the version of what drew it."""
+    never = {".png": ("Software",), ".svg": ("Date", "Creator"), ".pdf": ("CreationDate", "Creator", "Producer")}
+    title = figure.get_label()
+    return {**dict.fromkeys(never[ending]), **({"Title": title} if title else {})}
+
+
 # Layers of units
 
 ROOM = 10  # units of a layer that can be shown
-RADIUS = 0.24  # of a unit; this and the next in inches
-PITCH = 0.63  # from unit to unit
+RADIUS = 0.21  # of a unit; this and the next in inches
+PITCH = 0.57  # from unit to unit
 
 
 @dataclass(frozen=True)
@@ -225,28 +361,34 @@ def fold(scores: np.ndarray, room: int = ROOM) -> Fold:
     return Fold(tuple(sorted(first.tolist())), n - len(first))
 
 
-def height_of(folds: Sequence[Fold]) -> float:
+def height_of(folds: Sequence[Fold], pitch: float = PITCH) -> float:
     """Of the highest column, in inches."""
-    return PITCH * max(fold.slots for fold in folds)
+    return pitch * max(fold.slots for fold in folds)
 
 
-def column(fold: Fold, middle: float) -> np.ndarray:
+def column(fold: Fold, middle: float, pitch: float = PITCH) -> np.ndarray:
     """The heights of a column's units around ``middle``, (slots,); the last is the mark's, if there is one."""
-    return middle + PITCH * ((fold.slots - 1) / 2 - np.arange(fold.slots))
+    return middle + pitch * ((fold.slots - 1) / 2 - np.arange(fold.slots))
 
 
 def draw_more(axes: Axes, x: float, y: float, text: str) -> None:
     """The mark for units that are not shown."""
-    axes.text(x, y + 0.12, "⋮", ha="center", va="center", fontsize=11)
-    axes.text(x, y - 0.1, text, ha="center", va="center", fontsize=7)
+    axes.text(x, y + 0.1, "⋮", ha="center", va="center", fontsize=11)
+    axes.text(x, y - 0.04, text, ha="center", va="top", fontsize=7.5)
 
 
 def draw_lines(axes: Axes, ends: np.ndarray, colours: Sequence[Any], strengths: np.ndarray) -> None:
-    """Straight lines (n, 2, 2) from unit to unit, the thicker and the less transparent the stronger, from 0 to 1."""
+    """Straight lines (n, 2, 2), the wider and the less transparent the stronger (0 to 1), the strongest on top."""
     collections = require("matplotlib.collections", extra="plot")
     strengths = np.nan_to_num(strengths)
+    order = np.argsort(strengths, kind="stable")
+    strengths = strengths[order]
     lines = collections.LineCollection(
-        ends, colors=colours, linewidths=0.3 + 2.5 * strengths, alpha=0.12 + 0.78 * strengths, zorder=1
+        ends[order],
+        colors=[colours[i] for i in order],
+        linewidths=0.3 + 2.4 * strengths,
+        alpha=0.12 + 0.78 * strengths,
+        zorder=1,
     )
     axes.add_collection(lines)
 
@@ -260,7 +402,7 @@ def draw_unit_circle(
     axes.add_artist(circle)
     if text:
         ink = ink_on(require("matplotlib.colors", extra="plot").to_rgb(fill))
-        axes.text(x, y, text, ha="center", va="center", fontsize=6.5 + 2.5 * (size - 1), color=ink)
+        axes.text(x, y, text, ha="center", va="center", fontsize=7 + 2.5 * (size - 1), color=ink)
 
 
 def draw_box(
@@ -273,8 +415,30 @@ def draw_box(
     axes.text(x, y, text, ha="center", va="center", fontsize=8, linespacing=1.3)
 
 
-def draw_label(axes: Axes, x: float, y: float, text: str, theme: Theme, size: float = 6) -> None:
-    """A few words at a unit, with the paper around the letters so that lines do not cross them."""
-    effects = require("matplotlib.patheffects", extra="plot")
-    halo = [effects.withStroke(linewidth=2.5, foreground=theme.paper)]
-    axes.text(x, y, text, ha="center", va="center", fontsize=size, color=theme.ink, path_effects=halo)
+def draw_label(axes: Axes, x: float, y: float, text: str, theme: Theme, size: float = 7.5, **looks: Any) -> None:
+    """A few words at a unit, on a piece of paper so that lines do not cross them."""
+    plate = {"boxstyle": "square,pad=0.05", "facecolor": theme.paper, "edgecolor": "none", "alpha": 0.75}
+    looks = {"ha": "center", "va": "center", "color": theme.ink, **looks}
+    axes.text(x, y, text, fontsize=size, bbox=plate, **looks)
+
+
+def draw_arrow(
+    axes: Axes, points: Sequence[tuple[float, float]], colour: str, *, dashed: bool = False, width: float = 1.1
+) -> None:
+    """A line through the points with a head at its end."""
+    patches = require("matplotlib.patches", extra="plot")
+    paths = require("matplotlib.path", extra="plot")
+    style = (0, (4, 2.5)) if dashed else "-"
+    (x0, y0), (x1, y1) = points[-2:]
+    length = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5
+    start = (x1 - (x1 - x0) * 0.09 / length, y1 - (y1 - y0) * 0.09 / length)
+    line = paths.Path([*points[:-1], start])
+    axes.add_artist(patches.PathPatch(line, facecolor="none", edgecolor=colour, linestyle=style, linewidth=width))
+    head = {"arrowstyle": "-|>", "mutation_scale": 8, "shrinkA": 0, "shrinkB": 0, "linewidth": 0.8}
+    axes.add_artist(patches.FancyArrowPatch(start, points[-1], color=colour, **head))
+
+
+def draw_tag(axes: Axes, x: float, y: float, text: str, theme: Theme) -> None:
+    """The name of the equation that acts here."""
+    box = {"boxstyle": "round,pad=0.2", "facecolor": theme.paper, "edgecolor": theme.faint, "linewidth": 0.6}
+    axes.text(x, y, text, ha="center", va="center", fontsize=7, color=theme.ink, bbox=box)

@@ -16,8 +16,11 @@ from glassnet.layers import Dropout
 from glassnet.messages import say
 from glassnet.network import Network
 
-GAP = 1.5  # from layer to layer, in inches
-MARGIN, HEAD, FOOT = 0.7, 1.5, 0.8  # of a panel
+GAP, PITCH = 1.4, 0.43  # from layer to layer and from unit to unit, in inches
+SIZE = 0.8  # of a unit, which holds no number here
+ROOM = 12  # units of a layer that can be shown
+MARGIN, HEAD, FOOT = 0.75, 1.3, 0.25  # of a panel
+BELOW = 0.85  # for the equations
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def thinned(network: Network, *, epoch: int = 0, position: int = 0) -> Thinned:
         ones = namespace(theta).ones((1, network.sizes[l]), dtype=theta.dtype, device=theta.device)
         kept, _ = layer.forward(ones, training=draws)
         masks[l] = to_numpy(kept)[0] > 0
-    folds = tuple(canvas.fold(-np.arange(size)) for size in network.sizes)  # the first units: no others tell more
+    folds = tuple(canvas.fold(-np.arange(size), ROOM) for size in network.sizes)  # the first units: no others tell more
     keep = tuple(drops[l].keep if l in drops else 1.0 for l in range(len(network.sizes)))
     variant = next(iter(drops.values())).variant
     return Thinned(epoch, position, keep, variant, tuple(masks), folds)
@@ -100,19 +103,28 @@ def draw_dropout(network: Network, path: str | Path, *, epoch: int = 0, position
 
 def paint(data: Thinned, theme: Theme) -> Figure:
     """The picture."""
-    width = max(2 * MARGIN + GAP * (len(data.folds) - 1), 4.0)  # a title is as wide
-    height = HEAD + canvas.height_of(data.folds) + FOOT
-    beside = len(data.folds) <= 5  # else one below the other
+    width = max(2 * MARGIN + GAP * (len(data.folds) - 1), 4.0)  # the equations are as wide
+    height = HEAD + canvas.height_of(data.folds, PITCH) + FOOT
+    beside = len(data.folds) <= 4  # else one below the other
     total = (2 * width, height) if beside else (width, 2 * height)
-    figure, axes = canvas.sheet(*total)
+    figure, axes = canvas.sheet(total[0], BELOW + total[1] + 0.45)
+    title = canvas.say(
+        "Dropout: the network that the sample at position {position} of epoch {epoch} trains",
+        position=data.position,
+        epoch=data.epoch,
+    )
+    canvas.headline(axes, MARGIN - 0.35, BELOW + total[1] + 0.12, title)
     whole = [np.ones_like(mask) for mask in data.masks]
-    _network(axes, data, whole, (0.0, 0.0 if beside else height, height), canvas.say("whole network"), theme)
-    title = canvas.say("thinned: epoch {epoch}, position {position}", epoch=data.epoch, position=data.position)
-    left = width if beside else 0.0
-    _network(axes, data, list(data.masks), (left, 0.0, height), title, theme, thin=True)
-    scaled = "/ p^l" if data.variant == "inverted" else ""
-    formula = rf"$\tilde{{a}}^l = m^l \odot a^l {scaled}$"
-    axes.text(left + MARGIN - 0.35, 0.3, formula, fontsize=10, va="center", color=theme.faint)
+    title = canvas.say("The whole network")
+    _network(axes, data, whole, (0.0, BELOW + (0.0 if beside else height), height), title, theme)
+    title = canvas.say("Thinned by its mask {m}", m="$m$")
+    _network(axes, data, list(data.masks), (width if beside else 0.0, BELOW, height), title, theme, thin=True)
+    scaled = "\\; / \\; p^l" if data.variant == "inverted" else ""
+    masked = rf"$\tilde{{a}}^l = m^l \odot a^l {scaled}$"
+    error = rf"$\delta^l = m^l \odot (W^{{l+1}})^\top \delta^{{l+1}} \odot \sigma\prime(z^l) {scaled}$"
+    axes.text(MARGIN - 0.35, 0.65, f"{masked}      {error}", fontsize=10.5, va="center")
+    note = canvas.say("{p}: probability of staying; a unit that is dropped has δ = 0, and gets no gradient", p="$p$")
+    axes.text(MARGIN - 0.35, 0.25, note, fontsize=7.5, va="center", color=theme.faint)
     return figure
 
 
@@ -126,10 +138,10 @@ def _network(
     thin: bool = False,
 ) -> None:
     left, bottom, height = place
-    axes.text(left + MARGIN - 0.35, bottom + height - 0.35, title, fontsize=12, fontweight="bold", va="center")
+    axes.text(left + MARGIN - 0.35, bottom + height - 0.2, title, fontsize=11, va="center")
     middle = bottom + FOOT + (height - HEAD - FOOT) / 2
     xs = [left + MARGIN + GAP * l for l in range(len(masks))]
-    heights = [canvas.column(fold, middle) for fold in data.folds]
+    heights = [canvas.column(fold, middle, PITCH) for fold in data.folds]
     for l in range(1, len(masks)):
         pairs = [
             ((xs[l - 1], heights[l - 1][k]), (xs[l], heights[l][j]))
@@ -145,7 +157,7 @@ def _network(
         if fold.more:
             text = canvas.say("{n} more", n=f"{fold.more:,}")
             if thin and data.keep[l] < 1:
-                text += "\n" + canvas.say("{n} dropped", n=f"{_dropped_unseen(masks[l], fold):,}")
+                text += "\n" + canvas.say("{n} of them dropped", n=f"{_dropped_unseen(masks[l], fold):,}")
             canvas.draw_more(axes, xs[l], heights[l][-1], text)
         _head(axes, data, l, xs[l], bottom + height, masks[l], thin)
 
@@ -157,20 +169,20 @@ def _dropped_unseen(mask: np.ndarray, fold: Fold) -> int:
 
 def _unit(axes: Axes, x: float, y: float, stays: bool, theme: Theme) -> None:
     if stays:
-        canvas.draw_unit_circle(axes, x, y, fill=theme.negative, edge=theme.ink)
+        canvas.draw_unit_circle(axes, x, y, fill=theme.negative, edge=theme.ink, size=SIZE)
         return
-    canvas.draw_unit_circle(axes, x, y, fill=theme.paper, edge=theme.faint, style="--")
-    arm = canvas.RADIUS * 0.6
+    canvas.draw_unit_circle(axes, x, y, fill=theme.paper, edge=theme.faint, style="--", size=SIZE)
+    arm = SIZE * canvas.RADIUS * 0.6
     for slope in (-1, 1):
         axes.plot([x - arm, x + arm], [y - slope * arm, y + slope * arm], color=theme.positive, linewidth=1.4)
 
 
 def _head(axes: Axes, data: Thinned, l: int, x: float, top: float, mask: np.ndarray, thin: bool) -> None:
     symbol = f"$\\tilde{{a}}^{{{l}}}$" if thin and data.keep[l] < 1 else f"$a^{{{l}}}$"
-    axes.text(x, top - 0.78, symbol, ha="center", va="center", fontsize=12)
+    axes.text(x, top - 0.6, symbol, ha="center", va="center", fontsize=12)
     text = f"{len(mask):,}"
     if thin and data.keep[l] < 1:
         text = canvas.say("{kept} of {n}", kept=f"{int(mask.sum()):,}", n=text)
-    axes.text(x, top - 1.04, text, ha="center", va="center", fontsize=7.5)
+    axes.text(x, top - 0.83, text, ha="center", va="center", fontsize=7.5)
     if data.keep[l] < 1:
-        axes.text(x, top - 1.22, f"$p$ = {canvas.number(data.keep[l])}", ha="center", va="center", fontsize=7.5)
+        axes.text(x, top - 1.0, f"$p$ = {canvas.number(data.keep[l])}", ha="center", va="center", fontsize=7.5)

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from glassnet.drawing import canvas
 from glassnet.drawing.canvas import Axes, Figure, Theme
-from glassnet.drawing.sample import check_kinds
-from glassnet.errors import ConfigError, require
+from glassnet.drawing.sample import check_kinds, has_dropout, treats_units_alone
+from glassnet.errors import ConfigError
 from glassnet.layers import Dense, Dropout
 from glassnet.losses import Loss
 from glassnet.losses import loss as make_loss
@@ -67,11 +67,15 @@ class Edge:
 
 @dataclass(frozen=True)
 class Graph:
-    """The computational graph of a batch of so many rows in training."""
+    """The computational graph of a batch of so many rows in training.
+
+    ``equations`` has BP.1 to BP.4 as they hold here, for a batch in rows, as mathtext under their names.
+    """
 
     rows: int
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
+    equations: tuple[tuple[str, str], ...]
 
     def node(self, name: str) -> Node:
         """The node of a name."""
@@ -121,6 +125,7 @@ def computational_graph(network: Network, loss: Loss | str, *, rows: int) -> Gra
     chain = _Chain(rows, sizes[0])
     row = int(isinstance(network.layers[0], Dropout))  # dropout of the inputs has a row of its own
     below: str | None = None  # ∂C/∂ what came last, if anything below needs it
+    a_in = "a^{0}"
     for layer in network.layers:
         l = layer.number
         shape = (rows, sizes[l])
@@ -129,26 +134,42 @@ def computational_graph(network: Network, loss: Loss | str, *, rows: int) -> Gra
             chain.operation(f"drop{l}", _masked_label(layer), below)
             chain.beside(f"m{l}", "tensor", f"$m^{{{l}}}$", shape, None)
             chain.tensor(f"masked{l}", f"$\\tilde{{a}}^{{{l}}}$", shape, masked)
-            below = masked
+            below, a_in = masked, f"\\tilde{{a}}^{{{l}}}"
             continue
         assert isinstance(layer, Dense)
-        _dense(chain, layer, rows, below, row + l - 1)
+        _dense(chain, layer, rows, a_in, below, row + l - 1)
+        a_in = f"a^{{{l}}}"
         below = f"\\partial C / \\partial a^{{{l}}}"
     chain.operation("loss", _wrapped(loss.name), below)
     chain.beside("y", "tensor", "$y$", (rows, sizes[-1]), None)
     chain.tensor("C", "$C$", (), "1")
-    return Graph(rows, tuple(chain.nodes), tuple(chain.edges))
+    return Graph(rows, tuple(chain.nodes), tuple(chain.edges), tuple(_equations(network)))
 
 
-def _dense(chain: _Chain, layer: Dense, rows: int, below: str | None, row: int) -> None:
-    """z = W a + b, a = σ(z), and on the way back δ, ∂C/∂b, ∂C/∂W, ∂C/∂a of the layer below."""
+def _equations(network: Network) -> list[tuple[str, str]]:
+    dense = [layer for layer in network.layers if isinstance(layer, Dense)]
+    a = r"\tilde{a}" if has_dropout(network) else "a"
+    *hidden, last = [treats_units_alone(layer.activation) for layer in dense]
+    alone = r"\delta^{%s} = \partial C/\partial a^{%s} \odot \sigma\prime(z^{%s})"
+    mixed = r"\delta^{%s}_n = J_\sigma(z^{%s}_n)^\top \, \partial C/\partial a^{%s}_n"
+    equations = [("BP.1", f"${(alone if last else mixed).replace('%s', 'L')}$")]
+    if hidden:
+        own = (alone if all(hidden) else mixed).replace("%s", "l")
+        equations.append(("BP.2", rf"${own}, \;\; \partial C/\partial {a}^l = \delta^{{l+1}} W^{{l+1}}$"))
+    if any("b" in layer.params for layer in dense):
+        equations.append(("BP.3", r"$\partial C/\partial b^l = \sum_n \; \delta^l_n$"))
+    return [*equations, ("BP.4", rf"$\partial C/\partial W^l = (\delta^l)^\top {a}^{{l-1}}$")]
+
+
+def _dense(chain: _Chain, layer: Dense, rows: int, a_in: str, below: str | None, row: int) -> None:
+    """z = a_in Wᵀ + b, a = σ(z), and on the way back δ, ∂C/∂b, ∂C/∂W, ∂C/∂a of the layer below."""
     l = layer.number
     shape = (rows, layer.n_out)
     delta = f"\\delta^{{{l}}}"
-    chain.operation(f"product{l}", "$W a$", below, row)
+    chain.operation(f"product{l}", f"${a_in} \\, (W^{{{l}}})^\\top$", below, row)
     chain.beside(f"W{l}", "parameter", f"$W^{{{l}}}$", (layer.n_out, layer.n_in), f"\\partial C / \\partial W^{{{l}}}")
     if "b" in layer.params:
-        chain.operation(f"sum{l}", "$+\\; b$", delta)
+        chain.operation(f"sum{l}", f"$+\\; b^{{{l}}}$", delta)
         chain.beside(f"b{l}", "parameter", f"$b^{{{l}}}$", (layer.n_out,), f"\\partial C / \\partial b^{{{l}}}")
     chain.tensor(f"z{l}", f"$z^{{{l}}}$", shape, delta)
     chain.operation(f"activation{l}", f"$\\sigma$\n{_wrapped(layer.activation.name)}", delta)
@@ -191,10 +212,10 @@ def draw_graph(network: Network, loss: Loss | str, path: str | Path, *, rows: in
         return canvas.save(paint(graph, theme), path)
 
 
-STEP, ROW = 1.5, 2.15  # from column to column and from row to row, in inches
-BELOW = 0.95  # from an operation down to what it takes besides
+STEP, ROW = 1.5, 2.1  # from column to column and from row to row, in inches
+BELOW = 0.9  # from an operation down to what it takes besides
 BOX = (0.9, 0.5)
-MARGIN, HEAD = 0.9, 1.25
+MARGIN, HEAD, FOOT = 0.9, 1.25, 1.1
 APART = 0.065  # between an edge and the middle of the pair that goes forward and back
 
 
@@ -202,10 +223,10 @@ def paint(graph: Graph, theme: Theme) -> Figure:
     """The picture."""
     rows = 1 + max(node.row for node in graph.nodes)
     columns = 1 + max(node.column for node in graph.nodes)
-    width, height = 2 * MARGIN + STEP * (columns - 1), HEAD + ROW * (rows - 1) + BELOW + 0.65
+    width, height = 2 * MARGIN + STEP * (columns - 1), HEAD + ROW * (rows - 1) + BELOW + BOX[1] / 2 + FOOT
     figure, axes = canvas.sheet(width, height)
-    title = canvas.say("computational graph of a batch of {rows} in training", rows=graph.rows)
-    axes.text(MARGIN - 0.45, height - 0.35, title, fontsize=12, fontweight="bold", va="center")
+    title = canvas.say("Computational graph of a batch of {rows} in training", rows=graph.rows)
+    canvas.headline(axes, MARGIN - 0.45, height - 0.35, title)
     _legend(axes, height - 0.68, theme)
     places = {}
     for node in graph.nodes:
@@ -222,7 +243,26 @@ def paint(graph: Graph, theme: Theme) -> Figure:
             _next_row(axes, ends, edge.back, theme)
     for node in graph.nodes:
         _box(axes, node, *places[node.name], theme)
+    _tags(axes, graph, places, theme)
+    for i, (tag, equation) in enumerate(graph.equations):
+        x, y = MARGIN - 0.45 + 3.0 * (i % 2), FOOT - 0.35 - 0.28 * (i // 2)
+        canvas.draw_tag(axes, x + 0.16, y, tag, theme)
+        axes.text(x + 0.4, y, equation, fontsize=10, va="center")
+    note = canvas.say("samples n are rows; C is their mean, so that each δ carries 1/N")
+    axes.text(MARGIN - 0.45, 0.2, note, fontsize=7.5, va="center", color=theme.faint)
     return figure
+
+
+def _tags(axes: Axes, graph: Graph, places: dict[str, tuple[float, float]], theme: Theme) -> None:
+    """Where each of the four equations acts."""
+    depth = sum(node.name.startswith("W") for node in graph.nodes)
+    for name, (x, y) in places.items():
+        if name.startswith("activation"):
+            tag = "BP.1" if name == f"activation{depth}" else "BP.2"
+            canvas.draw_tag(axes, x, y - BOX[1] / 2 - 0.14, tag, theme)
+        elif graph.node(name).kind == "parameter":
+            tag = "BP.4" if name.startswith("W") else "BP.3"
+            canvas.draw_tag(axes, x + 0.85, y + BELOW / 2, tag, theme)
 
 
 def _legend(axes: Axes, y: float, theme: Theme) -> None:
@@ -248,17 +288,7 @@ def _box(axes: Axes, node: Node, x: float, y: float, theme: Theme) -> None:
 
 
 def _arrow(axes: Axes, points: list[tuple[float, float]], back: bool, theme: Theme) -> None:
-    """A line through the points with a head at its end; dashed if it goes back."""
-    patches = require("matplotlib.patches", extra="plot")
-    paths = require("matplotlib.path", extra="plot")
-    colour, style = (theme.positive, (0, (4, 2.5))) if back else (theme.ink, "-")
-    (x0, y0), (x1, y1) = points[-2:]
-    length = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5
-    start = (x1 - (x1 - x0) * 0.09 / length, y1 - (y1 - y0) * 0.09 / length)
-    line = paths.Path([*points[:-1], start])
-    axes.add_artist(patches.PathPatch(line, facecolor="none", edgecolor=colour, linestyle=style, linewidth=1.1))
-    head = {"arrowstyle": "-|>", "mutation_scale": 8, "shrinkA": 0, "shrinkB": 0, "linewidth": 0.8}
-    axes.add_artist(patches.FancyArrowPatch(start, points[-1], color=colour, **head))
+    canvas.draw_arrow(axes, points, theme.positive if back else theme.ink, dashed=back)
 
 
 Ends = tuple[tuple[float, float], tuple[float, float]]
@@ -274,7 +304,7 @@ def _onward(axes: Axes, ends: Ends, back: str | None, theme: Theme) -> None:
     _arrow(axes, [(x0, y + APART), (x1, y + APART)], False, theme)
     _arrow(axes, [(x1, y - APART), (x0, y - APART)], True, theme)
     axes.text(
-        (x0 + x1) / 2, y - APART - 0.17, f"${back}$", ha="center", va="center", fontsize=7.5, color=theme.positive
+        (x0 + x1) / 2, y - APART - 0.17, f"${back}$", ha="center", va="center", fontsize=8.5, color=theme.positive
     )
 
 
@@ -287,7 +317,7 @@ def _upward(axes: Axes, ends: Ends, back: str | None, theme: Theme) -> None:
         return
     _arrow(axes, [(x - APART, y0), (x - APART, y1)], False, theme)
     _arrow(axes, [(x + APART, y1), (x + APART, y0)], True, theme)
-    axes.text(x + APART + 0.08, (y0 + y1) / 2, f"${back}$", va="center", fontsize=7.5, color=theme.positive)
+    axes.text(x + APART + 0.08, (y0 + y1) / 2, f"${back}$", va="center", fontsize=8.5, color=theme.positive)
 
 
 def _next_row(axes: Axes, ends: Ends, back: str | None, theme: Theme) -> None:
@@ -317,4 +347,4 @@ def _next_row(axes: Axes, ends: Ends, back: str | None, theme: Theme) -> None:
     ]
     _arrow(axes, backward[::-1], True, theme)
     middle = (left + right) / 2
-    axes.text(middle, between + far + 0.17, f"${back}$", ha="center", va="center", fontsize=7.5, color=theme.positive)
+    axes.text(middle, between + far + 0.17, f"${back}$", ha="center", va="center", fontsize=8.5, color=theme.positive)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,16 @@ from typing import Any
 import numpy as np
 
 from glassnet.drawing import canvas
-from glassnet.drawing.canvas import Axes, Figure, Fold, Theme
-from glassnet.drawing.sample import LayerPass, Sample, follow
+from glassnet.drawing.canvas import Axes, Figure, Fold, Numbers, Theme
+from glassnet.drawing.sample import LayerPass, Names, Sample, follow, treats_units_alone
+from glassnet.errors import require
 from glassnet.losses import Loss
 from glassnet.network import Network
 
-GAP = 1.75  # from layer to layer, in inches
-LEFT, RIGHT, HEAD, FOOT = 0.75, 1.15, 1.25, 1.1  # a panel's margins
+GAP, NARROW = 1.7, 1.4  # from layer to layer, in inches; in deep networks
+RIGHT, HEAD, FOOT = 1.4, 1.5, 1.55  # a panel's margins
+LEFT = {"numbers": 0.55, "names": 1.6, "image": 2.35}
+IMAGE = 1.4  # the longer side of the inputs' image
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,9 @@ class Passes:
     sample: Sample
     folds: tuple[Fold, ...]
 
-    def forward_edges(self, l: int) -> tuple[np.ndarray, np.ndarray]:
-        """W and W a_in between the shown units of layers l − 1 and l, (units of l, units of l − 1) each."""
-        layer = self.sample.layer(l)
-        W = layer.W[np.ix_(self.folds[l].units, self.folds[l - 1].units)]
-        return W, W * layer.a_in[list(self.folds[l - 1].units)]
+    def forward_edges(self, l: int) -> np.ndarray:
+        """W between the shown units of layers l − 1 and l, (units of l, units of l − 1)."""
+        return self.sample.layer(l).W[np.ix_(self.folds[l].units, self.folds[l - 1].units)]
 
     def backward_edges(self, l: int) -> np.ndarray:
         """∂C/∂W between the shown units of layers l − 1 and l, (units of l, units of l − 1)."""
@@ -58,11 +58,19 @@ def _score(layer: LayerPass) -> np.ndarray:
 
 
 def draw_passes(
-    network: Network, loss: Loss | str, x: Any, y: Any, path: str | Path, *, row: int = 0, dark: bool = False
+    network: Network,
+    loss: Loss | str,
+    x: Any,
+    y: Any,
+    path: str | Path,
+    *,
+    row: int = 0,
+    names: Names | None = None,
+    dark: bool = False,
 ) -> Path:
     """Draw the forward and the backward pass of one sample, in two pictures of the same network.
 
-    Forward, units are coloured by a, and edges by the sign of their weight, the wider the larger |W a|. Backward, units
+    Forward, units are coloured by a, and edges by the sign of their weight, the wider the larger it is. Backward, units
     are coloured by δ and edges by ∂C/∂W. Of large layers only the units with the largest values are shown.
 
     Parameters
@@ -75,157 +83,252 @@ def draw_passes(
         The picture's file; its ending decides the form (``.png``, ``.svg``, ``.pdf``).
     row : int, default 0
         The sample's place in the batch. δ is the sample's own: N times that of a batch of N.
+    names : Names, optional
+        What the inputs and outputs are called, or the image that the inputs are.
     dark : bool, default False
         Light on dark.
 
     Raises
     ------
     ConfigError
-        If there is no such row, or the file's ending is not one that can be drawn.
+        If there is no such row, there are not as many names as units, or the file's ending is not one that can be
+        drawn.
     MissingExtraError
         If matplotlib is not installed (the extra ``plot``).
     """
     path = canvas.check_file(path)
+    names = (names or Names()).check(network)
     data = passes(network, loss, x, y, row=row)
     with canvas.themed(dark) as theme:
-        return canvas.save(paint(data, theme), path)
+        return canvas.save(paint(data, theme, names), path)
 
 
-def paint(data: Passes, theme: Theme) -> Figure:
+@dataclass(frozen=True)
+class _Panel:
+    """One of the two pictures of the network: where it stands, and with it each unit. In inches."""
+
+    left: float
+    bottom: float
+    top: float
+    xs: tuple[float, ...]
+    heights: tuple[np.ndarray, ...]
+
+    @property
+    def middle(self) -> float:
+        return (self.bottom + FOOT + self.top - HEAD) / 2
+
+
+def paint(data: Passes, theme: Theme, names: Names | None = None) -> Figure:
     """The picture."""
+    names = names or Names()
     depth = len(data.sample.layers)
-    width = max(LEFT + GAP * depth + RIGHT, 5.2)  # the note below is as wide
-    height = HEAD + canvas.height_of(data.folds) + FOOT
     beside = depth <= 3  # else one below the other
-    total = (2 * width, height) if beside else (width, 2 * height)
-    figure, axes = canvas.sheet(total[0], total[1] + 0.45)
-    title = canvas.say("sample {row}: C = {value}", row=data.sample.row, value=canvas.number(data.sample.value, 4))
+    height = HEAD + canvas.height_of(data.folds) + FOOT
+    gap = GAP if depth <= 4 else NARROW
+    first = LEFT["image" if names.image else "names" if names.inputs else "numbers"]
+    lefts = (first, LEFT["numbers"] if beside else first)
+    widths = [max(left + gap * depth + RIGHT, 5.3) for left in lefts]  # the equations below are as wide
+    total = (sum(widths), height) if beside else (max(widths), 2 * height)
+    figure, axes = canvas.sheet(total[0], total[1] + 0.4)
+    value = canvas.number(data.sample.value)
+    title = canvas.say("Forward and backward pass of sample {row}: C = {value}", row=data.sample.row, value=value)
     if data.sample.leaves_out_dropout:
         title += canvas.say(", without dropout")
-    axes.text(LEFT - 0.4, total[1] + 0.2, title, fontsize=12, fontweight="bold", va="center")
-    _forward(figure, axes, data, theme, 0.0, 0.0 if beside else height, height)
-    _backward(figure, axes, data, theme, width if beside else 0.0, 0.0, height)
+    canvas.headline(axes, 0.3, total[1] + 0.12, title)
+    corners = ((0.0, 0.0 if beside else height), (widths[0] if beside else 0.0, 0.0))
+    for (x, y), left, draw in zip(corners, lefts, (_forward, _backward), strict=True):
+        middle = y + FOOT + (height - HEAD - FOOT) / 2
+        xs = tuple(x + left + gap * l for l in range(depth + 1))
+        panel = _Panel(x + 0.3, y, y + height, xs, tuple(canvas.column(fold, middle) for fold in data.folds))
+        draw(figure, axes, data, panel, names, theme)
     return figure
 
 
-def _forward(figure: Figure, axes: Axes, data: Passes, theme: Theme, left: float, bottom: float, height: float) -> None:
+def _forward(figure: Figure, axes: Axes, data: Passes, panel: _Panel, names: Names, theme: Theme) -> None:
     sample = data.sample
     values = [sample.x, *(layer.a for layer in sample.layers)]
     mapping = canvas.scale(theme, canvas.largest([v[list(f.units)] for v, f in zip(values, data.folds, strict=True)]))
-    places = _places(data.folds, left, bottom + FOOT, height)
-    for l in range(1, len(values)):
-        W, products = data.forward_edges(l)
-        _edges(axes, places, l, W, products, theme)
-    for l, (units, heights) in enumerate(zip(data.folds, places[1], strict=True)):
+    numbers = Numbers.up_to(mapping.norm.vmax)
+    if names.image:
+        _image(axes, data, panel, names.image, theme)
+    for layer in sample.layers:
+        symbols = (f"$W^{{{layer.number}}}$", "|w|")
+        _edges(axes, panel, layer.number, data.forward_edges(layer.number), symbols, theme, back=False)
+    for l, fold in enumerate(data.folds):
+        texts = [numbers(values[l][unit]) for unit in fold.units]
         zs = None if l == 0 else sample.layers[l - 1].z
-        _units(axes, units, places[0][l], heights, values[l], mapping, theme, zs)
-    _outputs(axes, data, places, theme)
-    _heads(axes, data, places[0], bottom + height, ("$x = a^{0}$", "$z^{LAYER},\\ a^{LAYER}$", "$W^{LAYER}$"), theme)
-    title = canvas.say("forward pass →")
-    note = canvas.say("edges: the weight's sign, the wider the larger |W·a|")
-    _frame(figure, axes, mapping, title, note, "$a$", (left, bottom, height), theme)
+        labels = [f"$x_{{{k}}}$" if zs is None else f"$z_{{{k}}}$ = {numbers(zs[k])}" for k in fold.units]
+        fills = [mapping.to_rgba(values[l][unit]) for unit in fold.units]
+        _units(axes, fold, panel, l, fills, texts, labels, theme)
+        symbol = f"$z^{{{l}}},\\, a^{{{l}}}$" if l else "$x = a^{0}$"
+        _head(axes, panel, l, symbol, _about(sample, l))
+        if l:
+            name = sample.layer(l).activation.name.replace("_", " ")
+            axes.text(panel.xs[l], panel.top - 1.3, f"$\\sigma$: {name}", ha="center", va="center", fontsize=7.5)
+    for unit, y in zip(data.folds[0].units, panel.heights[0], strict=False):
+        if names.inputs:
+            text = canvas.shortened(names.inputs[unit], 20)
+            axes.text(panel.xs[0] - 0.3, y, text, ha="right", va="center", fontsize=7.5, parse_math=False)
+    _outputs(axes, data, panel, names)
+    below = "p^{l-1} a^{l-1}" if sample.scales else "a^{l-1}"
+    biases = " + b^l" if any(layer.has_biases for layer in sample.layers) else ""
+    equations = [("", f"$z^l = W^l {below}{biases}$"), ("", "$a^l = \\sigma(z^l)$")]
+    note = canvas.say("{y}: target", y="$y$")
+    if sample.loss.takes_logits:
+        outputs = f"$a^{{{len(sample.layers)}}}$"
+        note = canvas.say("{p}: prediction made of {outputs}", p="$p$", outputs=outputs) + "; " + note
+    _frame(axes, panel, canvas.say("Forward pass: values"), equations, note, theme)
+    canvas.scale_bar(figure, mapping, panel.left + 0.05, panel.bottom + 0.3, "$a$")
+    text = canvas.say("{w}: weights between two layers", w="$w$")
+    canvas.width_bar(axes, panel.left + 2.3, panel.bottom + 0.3, text, theme)
 
 
-def _backward(
-    figure: Figure, axes: Axes, data: Passes, theme: Theme, left: float, bottom: float, height: float
-) -> None:
+def _backward(figure: Figure, axes: Axes, data: Passes, panel: _Panel, names: Names, theme: Theme) -> None:
     layers = data.sample.layers
-    shown = [layer.delta[list(f.units)] for layer, f in zip(layers, data.folds[1:], strict=True)]
-    mapping = canvas.scale(theme, canvas.largest(shown))
-    places = _places(data.folds, left, bottom + FOOT, height)
+    deltas = [layer.delta[list(f.units)] for layer, f in zip(layers, data.folds[1:], strict=True)]
+    mapping = canvas.scale(theme, canvas.largest(deltas))
+    numbers = Numbers.up_to(mapping.norm.vmax)
     for layer in layers:
-        grad_W = data.backward_edges(layer.number)
-        _edges(axes, places, layer.number, grad_W, grad_W, theme)
-    _units(axes, data.folds[0], places[0][0], places[1][0], None, mapping, theme)
-    for layer in layers:
-        l = layer.number
-        _units(axes, data.folds[l], places[0][l], places[1][l], layer.delta, mapping, theme)
-    symbols = ("$a^{0}$", r"$\delta^{LAYER}$", r"$\partial C / \partial W^{LAYER}$")
-    _heads(axes, data, places[0], bottom + height, symbols, theme)
-    title = canvas.say("← backward pass")
-    note = canvas.say("edges: ∂C/∂W; the sample's own δ, N times that of a batch of N; ∂C/∂b = δ")
-    _frame(figure, axes, mapping, title, note, r"$\delta$", (left, bottom, height), theme)
+        symbols = (f"$\\partial C/\\partial W^{{{layer.number}}}$", "|·|")
+        _edges(axes, panel, layer.number, data.backward_edges(layer.number), symbols, theme, back=True)
+    inputs = data.folds[0]
+    of_inputs = Numbers.up_to(canvas.largest([data.sample.x[list(inputs.units)]]))
+    texts = [of_inputs(data.sample.x[unit]) for unit in inputs.units]
+    labels = [f"$x_{{{unit}}}$" for unit in inputs.units]
+    _units(axes, inputs, panel, 0, [theme.paper] * len(texts), texts, labels, theme)
+    _head(axes, panel, 0, "$x = a^{0}$", _about(data.sample, 0))
+    for l, (layer, fold) in enumerate(zip(layers, data.folds[1:], strict=True), 1):
+        texts = [numbers(layer.delta[unit]) for unit in fold.units]
+        labels = [f"$\\delta_{{{unit}}}$" for unit in fold.units]
+        _units(axes, fold, panel, l, [mapping.to_rgba(layer.delta[k]) for k in fold.units], texts, labels, theme)
+        _head(axes, panel, l, f"$\\delta^{{{l}}}$", _about(data.sample, l))
+        tag = ("BP.1" if l == len(layers) else "BP.2") + (", BP.3" if layer.has_biases else "")
+        canvas.draw_tag(axes, panel.xs[l], panel.top - 1.3, tag, theme)
+        canvas.draw_tag(axes, (panel.xs[l - 1] + panel.xs[l]) / 2, panel.top - 1.3, "BP.4", theme)
+    for unit, y in zip(data.folds[-1].units, panel.heights[-1], strict=False):
+        if names.outputs:
+            text = canvas.shortened(names.outputs[unit], 18)
+            axes.text(panel.xs[-1] + 0.3, y, text, va="center", fontsize=7.5, parse_math=False)
+    note = canvas.say("the sample's own δ: N times that of a batch of N")
+    _frame(axes, panel, canvas.say("Backward pass: errors"), _backward_equations(data.sample), note, theme)
+    canvas.scale_bar(figure, mapping, panel.left + 0.05, panel.bottom + 0.3, r"$\delta$")
+    text = canvas.say("{w}: gradients between two layers", w=r"$\partial C/\partial w$")
+    canvas.width_bar(axes, panel.left + 2.3, panel.bottom + 0.3, text, theme)
 
 
-Places = tuple[list[float], list[np.ndarray]]
-"""Where the columns stand, and their units' heights."""
+def _backward_equations(sample: Sample) -> list[tuple[str, str]]:
+    """BP.1 to BP.4 as they hold for this network."""
+    layers = sample.layers
+    *hidden, last = [treats_units_alone(layer.activation) for layer in layers]
+    scaled = any(layer.keep != 1 for layer in layers)  # not only the inputs
+    bp1 = r"\nabla_a C \odot \sigma\prime(z^L)" if last else r"J_\sigma(z^L)^\top \, \nabla_a C"
+    above = ("p^l " if scaled else "") + r"(W^{l+1})^\top \delta^{l+1}"
+    bp2 = rf"{above} \odot \sigma\prime(z^l)" if all(hidden) else rf"J_\sigma(z^l)^\top \, {above}"
+    below = "p^{l-1} a^{l-1}" if sample.scales else "a^{l-1}"
+    equations = [("BP.1", rf"$\delta^L = {bp1}$")]
+    equations += [("BP.2", rf"$\delta^l = {bp2}$")] if hidden else []
+    equations += [("BP.3", r"$\partial C/\partial b^l = \delta^l$")] if any(l.has_biases for l in layers) else []
+    return [*equations, ("BP.4", rf"$\partial C/\partial W^l = \delta^l ({below})^\top$")]
 
 
-def _places(folds: Sequence[Fold], left: float, bottom: float, height: float) -> Places:
-    middle = bottom + (height - HEAD - FOOT) / 2
-    return [left + LEFT + GAP * l for l in range(len(folds))], [canvas.column(fold, middle) for fold in folds]
+def _about(sample: Sample, l: int) -> str:
+    """How many units a layer has."""
+    if l == 0:
+        return canvas.say("{n} inputs", n=f"{len(sample.x):,}")
+    units = len(sample.layer(l).z)
+    return canvas.say("{n} units", n=f"{units:,}") if units > 1 else canvas.say("1 unit")
 
 
-def _edges(axes: Axes, places: Places, l: int, signs: np.ndarray, values: np.ndarray, theme: Theme) -> None:
-    """From the shown units of layer l − 1 to those of layer l."""
-    xs, heights = places
-    above, below = signs.shape
-    ends = [((xs[l - 1], heights[l - 1][k]), (xs[l], heights[l][j])) for j in range(above) for k in range(below)]
-    colours = [theme.positive if sign > 0 else theme.negative for sign in signs.ravel()]
-    canvas.draw_lines(axes, np.array(ends), colours, np.abs(values.ravel()) / canvas.largest([values]))
+def _image(axes: Axes, data: Passes, panel: _Panel, shape: tuple[int, int], theme: Theme) -> None:
+    """The inputs as the image that they are, the pixels marked that are shown as units."""
+    colours = require("matplotlib.colors", extra="plot")
+    patches = require("matplotlib.patches", extra="plot")
+    x, (rows, columns) = data.sample.x, shape
+    side = IMAGE / max(shape)
+    left, top = panel.left + 0.05, panel.middle + side * rows / 2
+    extent = (left, left + side * columns, top - side * rows, top)
+    grey = colours.LinearSegmentedColormap.from_list("grey", [theme.paper, theme.ink])
+    axes.imshow(x.reshape(shape), cmap=grey, vmin=min(0.0, x.min()), extent=extent, aspect="auto", interpolation="none")
+    frame = {"facecolor": "none", "linewidth": 0.6}
+    axes.add_patch(patches.Rectangle(extent[::2], side * columns, side * rows, edgecolor=theme.faint, **frame))
+    for unit, y in zip(data.folds[0].units, panel.heights[0], strict=False):
+        corner = (left + side * (unit % columns), top - side * (unit // columns + 1))
+        axes.add_patch(patches.Rectangle(corner, side, side, edgecolor=theme.positive, **frame))
+        ends = [corner[0] + side, panel.xs[0] - canvas.RADIUS], [corner[1] + side / 2, y]
+        axes.plot(*ends, color=theme.faint, linewidth=0.6, alpha=0.7)
+
+
+def _edges(
+    axes: Axes, panel: _Panel, l: int, values: np.ndarray, symbols: tuple[str, str], theme: Theme, *, back: bool
+) -> None:
+    """From the shown units of layer l − 1 to those of layer l, and above them an arrow with what they are."""
+    (above, below), heights = values.shape, panel.heights
+    x0, x1 = panel.xs[l - 1 : l + 1]
+    ends = [((x0, heights[l - 1][k]), (x1, heights[l][j])) for j in range(above) for k in range(below)]
+    colours = [theme.positive if value > 0 else theme.negative for value in values.ravel()]
+    most = canvas.largest([values])
+    canvas.draw_lines(axes, np.array(ends), colours, np.abs(values.ravel()) / most)
+    x, y = (x0 + x1) / 2, panel.top - 0.8
+    arrow = [(x - 0.3, y), (x + 0.3, y)]
+    canvas.draw_arrow(axes, arrow[::-1] if back else arrow, theme.ink, dashed=back)
+    axes.text(x, y + 0.07, symbols[0], ha="center", va="bottom", fontsize=10)
+    text = f"{symbols[1]} ≤ {canvas.number(most, 2)}"
+    axes.text(x, y - 0.07, text, ha="center", va="top", fontsize=7, color=theme.faint)
 
 
 def _units(
     axes: Axes,
     fold: Fold,
-    x: float,
-    heights: np.ndarray,
-    values: np.ndarray | None,
-    mapping: Any,
+    panel: _Panel,
+    l: int,
+    fills: list[Any],
+    texts: list[str],
+    labels: list[str],
     theme: Theme,
-    zs: np.ndarray | None = None,
 ) -> None:
-    """A column of units with their values, each with its number (and z) above it."""
-    for unit, y in zip(fold.units, heights, strict=False):
-        fill = theme.paper if values is None else mapping.to_rgba(values[unit])
-        text = "" if values is None else canvas.short(values[unit])
+    """A column of units with their values, each with a label above it."""
+    x, heights = panel.xs[l], panel.heights[l]
+    for fill, text, label, y in zip(fills, texts, labels, heights, strict=False):
         canvas.draw_unit_circle(axes, x, y, fill=fill, edge=theme.faint, text=text)
-        label = f"{unit}" if zs is None else f"{unit}:  z {canvas.number(zs[unit])}"
-        canvas.draw_label(axes, x, y + canvas.RADIUS + 0.08, label, theme)
+        canvas.draw_label(axes, x, y + canvas.RADIUS + 0.075, label, theme)
     if fold.more:
         canvas.draw_more(axes, x, heights[-1], canvas.say("{n} more", n=f"{fold.more:,}"))
 
 
-def _outputs(axes: Axes, data: Passes, places: Places, theme: Theme) -> None:
-    """Beside each output its prediction and target."""
+def _outputs(axes: Axes, data: Passes, panel: _Panel, names: Names) -> None:
+    """Beside each output its name, prediction and target."""
     sample = data.sample
-    for unit, y in zip(data.folds[-1].units, places[1][-1], strict=False):
-        x = places[0][-1] + canvas.RADIUS + 0.12
+    x = panel.xs[-1] + canvas.RADIUS + 0.09
+    for unit, y in zip(data.folds[-1].units, panel.heights[-1], strict=False):
+        target = canvas.beside_math(canvas.number(sample.target[unit]))
+        text = f"$y$ = {target}"
         if sample.loss.takes_logits:
-            axes.text(x, y + 0.08, f"$p$ {canvas.number(sample.prediction[unit])}", fontsize=7, va="center")
-        shift = -0.08 if sample.loss.takes_logits else 0.0
-        axes.text(x, y + shift, f"$y$ {canvas.number(sample.target[unit])}", fontsize=7, va="center")
+            text = f"$p$ = {_share(sample.prediction[unit])}, {text}"
+        shift = 0.08 if names.outputs else 0.0
+        axes.text(x, y - shift, text, fontsize=7, va="center")
+        if names.outputs:
+            name = canvas.shortened(names.outputs[unit], 18)
+            axes.text(x, y + 0.07, name, fontsize=7.5, va="center", parse_math=False)
 
 
-def _heads(
-    axes: Axes, data: Passes, xs: Sequence[float], top: float, symbols: tuple[str, str, str], theme: Theme
-) -> None:
-    """Above each column what it shows, how many units it has and their activation; between them the edges' symbol."""
-    first, units_symbol, edges_symbol = symbols
-    for l, x in enumerate(xs):
-        layer = data.sample.layers[l - 1] if l else None
-        symbol = units_symbol.replace("LAYER", str(l)) if l else first
-        axes.text(x, top - 0.62, symbol, ha="center", va="center", fontsize=12)
-        if l:
-            symbol = edges_symbol.replace("LAYER", str(l))
-            axes.text(x - GAP / 2, top - 0.62, symbol, ha="center", va="center", fontsize=9, color=theme.faint)
-        units = len(data.sample.x) if layer is None else len(layer.z)
-        about = f"{units:,}" if layer is None else f"{units:,} {layer.activation.name.replace('_', ' ')}"
-        axes.text(x, top - 0.87, about, ha="center", va="center", fontsize=7.5)
+def _share(value: float) -> str:
+    """A probability in three decimals; other predictions as they are."""
+    return f"{value:.3f}" if 0 < value < 1 else canvas.beside_math(canvas.number(value))
 
 
-def _frame(
-    figure: Figure,
-    axes: Axes,
-    mapping: Any,
-    title: str,
-    note: str,
-    label: str,
-    place: tuple[float, float, float],
-    theme: Theme,
-) -> None:
-    """A panel's title, note and colour bar."""
-    left, bottom, height = place
-    axes.text(left + LEFT - 0.4, bottom + height - 0.25, title, fontsize=11, va="center")
-    axes.text(left + LEFT - 0.4, bottom + 0.72, note, fontsize=7.5, va="center", color=theme.faint)
-    canvas.scale_bar(figure, mapping, left + LEFT - 0.3, bottom + 0.36, 1.6, label)
+def _head(axes: Axes, panel: _Panel, l: int, symbol: str, about: str) -> None:
+    """Above a column what it shows and how many units it has."""
+    axes.text(panel.xs[l], panel.top - 0.8, symbol, ha="center", va="center", fontsize=12)
+    axes.text(panel.xs[l], panel.top - 1.05, about, ha="center", va="center", fontsize=7.5)
+
+
+def _frame(axes: Axes, panel: _Panel, title: str, equations: list[tuple[str, str]], note: str, theme: Theme) -> None:
+    """A panel's title, its equations and a note."""
+    axes.text(panel.left, panel.top - 0.3, title, fontsize=11, va="center")
+    for i, (tag, equation) in enumerate(equations):
+        x, y = panel.left + 2.3 * (i % 2), panel.bottom + FOOT - 0.3 - 0.27 * (i // 2)
+        if tag:
+            canvas.draw_tag(axes, x + 0.16, y, tag, theme)
+        axes.text(x + (0.4 if tag else 0.0), y, equation, fontsize=9.5, va="center")
+    y = panel.bottom + FOOT - 0.3 - 0.27 * ((len(equations) + 1) // 2)
+    axes.text(panel.left, y, note, fontsize=7.5, va="center", color=theme.faint)

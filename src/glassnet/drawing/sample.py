@@ -1,4 +1,4 @@
-"""One sample's way through a network and back: what the pictures show, exactly as back-propagation computes it.
+"""One sample's way through a network and back, exactly as back-propagation computes it; and what its units are called.
 
 Shapes: M units in a layer, K units in the layer below.
     a_in (K,)    W, weight_gradient (M, K)    b, z, a, grad_a, delta (M,)
@@ -6,12 +6,13 @@ Shapes: M units in a layer, K units in the layer below.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from glassnet.activations import Activation
+from glassnet.activations import Activation, Custom, Elementwise
 from glassnet.arrays import to_numpy
 from glassnet.backprop import backward_pass, forward_pass
 from glassnet.equations import propagate
@@ -19,7 +20,48 @@ from glassnet.errors import ConfigError
 from glassnet.layers import Dense, Dropout
 from glassnet.losses import Loss, dense_targets
 from glassnet.messages import say
+from glassnet.model import Model
 from glassnet.network import Network
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a network's inputs and outputs are called in pictures.
+
+    Attributes
+    ----------
+    inputs, outputs : sequence of str
+        A name for each unit; empty: they have numbers only.
+    image : (int, int) or None
+        Height and width, if the inputs are the pixels of an image, row by row.
+    """
+
+    inputs: Sequence[str] = ()
+    outputs: Sequence[str] = ()
+    image: tuple[int, int] | None = None
+
+    def check(self, network: Network) -> Names:
+        """These names, or ConfigError if they are not as many as the network's units."""
+        first, last = network.sizes[0], network.sizes[-1]
+        pixels = first if self.image is None else self.image[0] * self.image[1]
+        for given, units in ((len(self.inputs), first), (pixels, first), (len(self.outputs), last)):
+            if given not in (0, units):
+                text = say("there are {given} names or pixels for {units} units", given=given, units=units)
+                raise ConfigError(text)
+        return self
+
+
+def names_of(model: Model) -> Names:
+    """A model's features and classes, for pictures of its network."""
+    outputs: Sequence[str] = () if model.target is None else model.target.class_names
+    if not outputs and model.target_name and model.network.sizes[-1] == 1:
+        outputs = (model.target_name,)
+    if model.encoding is None:
+        return Names(outputs=outputs)
+    if model.encoding.arrays is None:
+        return Names(model.encoding.feature_names, outputs)
+    sides = [side for side in model.encoding.arrays.feature_shape if side > 1]
+    return Names(outputs=outputs, image=(sides[0], sides[1]) if len(sides) == 2 else None)
 
 
 @dataclass(frozen=True)
@@ -34,6 +76,7 @@ class LayerPass:
     a_in : ndarray (K,)
         What the layer reads: a of the layer below, scaled by p there if the dropout variant is "plain".
     W : ndarray (M, K)
+    has_biases : bool
     z, a : ndarray (M,)
     grad_a, delta : ndarray (M,)
         ∂C/∂a and δ = ∂C/∂z of the sample's own C.
@@ -47,6 +90,7 @@ class LayerPass:
     activation: Activation
     a_in: np.ndarray
     W: np.ndarray
+    has_biases: bool
     z: np.ndarray
     a: np.ndarray
     grad_a: np.ndarray
@@ -83,6 +127,12 @@ class Sample:
     prediction: np.ndarray
     target: np.ndarray
     leaves_out_dropout: bool
+
+    @property
+    def scales(self) -> bool:
+        """Whether some layer reads p a of the layer below, as it does where dropout is of the variant "plain"."""
+        inputs = np.array_equal(self.layers[0].a_in, self.x, equal_nan=True)
+        return not inputs or any(layer.keep != 1 for layer in self.layers)
 
     def layer(self, number: int) -> LayerPass:
         """Layer l, from 1; ConfigError if there is none."""
@@ -125,6 +175,7 @@ def follow(network: Network, loss: Loss | str, x: Any, y: Any, row: int = 0) -> 
             activation=layer.activation,
             a_in=to_numpy(a_in)[0],
             W=to_numpy(layer.params["W"]),
+            has_biases="b" in layer.params,
             z=to_numpy(z)[0],
             a=to_numpy(layer.activation(z))[0],
             grad_a=to_numpy(grad_a)[0],
@@ -144,6 +195,11 @@ def follow(network: Network, loss: Loss | str, x: Any, y: Any, row: int = 0) -> 
         target=to_numpy(dense_targets(y, output))[0],
         leaves_out_dropout=has_dropout(network),
     )
+
+
+def treats_units_alone(activation: Activation) -> bool:
+    """Whether σ works on each unit by itself, so that it has a σ′."""
+    return isinstance(activation, Elementwise) or (isinstance(activation, Custom) and activation.derivative is not None)
 
 
 def check_row(row: int, rows: int) -> None:

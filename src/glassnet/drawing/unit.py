@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.activations import Activation, Custom, Elementwise
 from glassnet.drawing import canvas
 from glassnet.drawing.canvas import Axes, Figure, Theme
-from glassnet.drawing.sample import LayerPass, Sample, follow
+from glassnet.drawing.sample import LayerPass, Names, Sample, follow, treats_units_alone
 from glassnet.errors import ConfigError
 from glassnet.losses import Loss
 from glassnet.messages import say
@@ -50,12 +49,16 @@ class UnitError:
 
     Attributes
     ----------
+    row : int
+        The sample's.
     layer, unit : int
         l from 1 and j from 0.
     last : int
         L.
     activation, loss : str
         Their names.
+    curve : tuple of two ndarrays, or None
+        z around the unit's and σ(z); None where the activation mixes units.
     output : {"p", "a"}
         The symbol of the prediction: p where the loss takes logits, else a.
     z, a, delta : float
@@ -73,11 +76,13 @@ class UnitError:
         Of an output unit; NaN for a hidden one.
     """
 
+    row: int
     layer: int
     unit: int
     last: int
     activation: str
     loss: str
+    curve: tuple[np.ndarray, np.ndarray] | None
     output: str
     z: float
     a: float
@@ -123,7 +128,7 @@ def unit_error(
         )
         raise ConfigError(text)
     slope = float(layer.activation.pull_back(np.ones_like(layer.z)[None], layer.z[None])[0, j])
-    own = _treats_units_alone(layer.activation)
+    own = treats_units_alone(layer.activation)
     factors, errors = _factors(sample, layer, j, own)
     products = factors.astype(np.float64) * errors.astype(np.float64)
     order = np.argsort(-np.abs(products), kind="stable")
@@ -131,11 +136,13 @@ def unit_error(
     others = order[room:]
     is_output = l == len(sample.layers)
     return UnitError(
+        row=row,
         layer=l,
         unit=j,
         last=len(sample.layers),
         activation=layer.activation.name,
         loss=sample.loss.name,
+        curve=_curve(layer, j) if own else None,
         output="p" if sample.loss.takes_logits else "a",
         z=float(layer.z[j]),
         a=float(layer.a[j]),
@@ -151,9 +158,12 @@ def unit_error(
     )
 
 
-def _treats_units_alone(activation: Activation) -> bool:
-    """Whether σ works on each unit by itself, so that it has a σ′."""
-    return isinstance(activation, Elementwise) or (isinstance(activation, Custom) and activation.derivative is not None)
+def _curve(layer: LayerPass, j: int) -> tuple[np.ndarray, np.ndarray]:
+    """σ from −r to r, with the unit's z well inside."""
+    z = float(layer.z[j])
+    reach = max(3.0, 1.4 * abs(z)) if np.isfinite(z) else 3.0
+    zs = np.linspace(-reach, reach, 201)
+    return zs, np.asarray(layer.activation(zs[None])[0])
 
 
 def _factors(sample: Sample, layer: LayerPass, j: int, own: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -177,9 +187,10 @@ def draw_unit(
     *,
     row: int = 0,
     unit: tuple[int, int] = (1, 0),
+    names: Names | None = None,
     dark: bool = False,
 ) -> Path:
-    """Draw where the error δ of one unit comes from, with every number written out.
+    """Draw where the error δ of one unit comes from, with every number written out, and where its σ′ is read.
 
     Parameters
     ----------
@@ -193,63 +204,85 @@ def draw_unit(
         The sample's place in the batch. δ is the sample's own: N times that of a batch of N.
     unit : (int, int), default (1, 0)
         (l, j): layer l from 1 to L, and its unit j from 0.
+    names : Names, optional
+        What the outputs are called.
     dark : bool, default False
         Light on dark.
 
     Raises
     ------
     ConfigError
-        If there is no such row or unit, or the file's ending is not one that can be drawn.
+        If there is no such row or unit, there are not as many names as units, or the file's ending is not one
+        that can be drawn.
     MissingExtraError
         If matplotlib is not installed (the extra ``plot``).
     """
     path = canvas.check_file(path)
+    names = (names or Names()).check(network)
     data = unit_error(network, loss, x, y, row=row, unit=unit)
     with canvas.themed(dark) as theme:
-        return canvas.save(paint(data, theme), path)
+        return canvas.save(paint(data, theme, names), path)
 
 
-WIDTH = 10.5
-UNIT_X, ABOVE_X = 2.5, 5.5  # the unit, and the units that its error comes from
-COLUMNS = (7.1, 8.6, 10.1)  # right edges of the factors, errors and products
-LINE = 0.36  # from line to line below the products
+WIDTH = 9.8
+UNIT_X, ABOVE_X = 3.9, 5.9  # the unit, and the units that its error comes from
+COLUMNS = (7.2, 8.4, 9.5)  # right edges of the factors, errors and products
+LINE = 0.3  # from line to line below the products
+PITCH = 0.46  # from unit to unit
+LEAST = 2.5  # the height that the plot of σ takes
+TOP, BOTTOM = 1.75, 0.85
 
 
-def paint(data: UnitError, theme: Theme) -> Figure:
+def paint(data: UnitError, theme: Theme, names: Names | None = None) -> Figure:
     """The picture."""
+    names = names or Names()
     rows = max(len(data.terms) + (data.rest > 0), 2)
     lines = _conclusion(data)
-    bottom = 0.5 + LINE * len(lines)
-    height = bottom + canvas.PITCH * rows + 1.45
+    conclusion = LINE * len(lines) + 0.1
+    least = LEAST if data.curve is not None else 1.6
+    height = TOP + max(PITCH * rows + conclusion, least) + BOTTOM
     figure, axes = canvas.sheet(WIDTH, height)
     equation = "BP.1" if data.is_output else "BP.2"
     title = canvas.say(
-        "the error of unit {layer}.{unit} ({equation})", layer=data.layer, unit=data.unit, equation=equation
+        "The error of unit {unit} in layer {layer} for sample {row} ({equation})",
+        layer=data.layer,
+        unit=data.unit,
+        row=data.row,
+        equation=equation,
     )
-    axes.text(0.4, height - 0.35, title, fontsize=12, fontweight="bold", va="center")
-    axes.text(0.4, height - 0.78, _formula(data), fontsize=11, va="center")
-    middle = bottom + canvas.PITCH * rows / 2
-    heights = middle + canvas.PITCH * ((rows - 1) / 2 - np.arange(rows))
+    canvas.headline(axes, 0.4, height - 0.35, title)
+    axes.text(0.4, height - 0.85, _formula(data), fontsize=14, va="center")
+    heights = height - TOP - PITCH * (0.5 + np.arange(rows))
+    middle = float(heights.mean())
     if data.terms:
-        _terms(axes, data, heights, middle, theme)
+        _terms(axes, data, heights, middle, names, theme)
+        mapping = canvas.scale(theme, canvas.largest([np.array([term.error for term in data.terms])]))
+        symbol = r"$\delta$" if data.slope is not None else r"$\partial C/\partial a$"
+        canvas.scale_bar(figure, mapping, ABOVE_X - 0.75, 0.3, symbol)
     else:
         _source(axes, data, middle, theme)
-    _centre(axes, data, middle, theme)
+    _unit(axes, data, middle, names, theme)
+    if data.curve is not None:
+        _slope(figure, data, height - TOP - 0.05, theme)
+    else:
+        text = canvas.say("σ mixes the units of its layer:\neach {a} depends on this {z}", a="$a_k$", z="$z$")
+        axes.text(0.4, middle, text, fontsize=9, va="center", linespacing=1.6)
     for i, (label, value) in enumerate(lines):
-        y = bottom - LINE * (i + 0.5)
-        axes.text(COLUMNS[1] + 0.15, y, label, ha="right", va="center", fontsize=10)
-        last = i == len(lines) - 1
-        weight = "bold" if last else "normal"
+        y = heights[-1] - PITCH / 2 - 0.1 - LINE * (i + 0.5)
+        axes.text(COLUMNS[2] - 0.9, y, label, ha="right", va="center", fontsize=11)
+        weight = "bold" if i == len(lines) - 1 else "normal"
         axes.text(COLUMNS[2], y, canvas.number(value, 4), ha="right", va="center", fontsize=10, fontweight=weight)
     note = canvas.say("the sample's own δ: N times that of a batch of N; units are numbered from 0")
-    axes.text(0.4, 0.25, note, fontsize=7.5, va="center", color=theme.faint)
+    if data.terms:
+        note = canvas.say("edges: orange above 0, blue below; the wider the larger the product") + "\n" + note
+    axes.text(0.4, 0.36, note, fontsize=7.5, va="center", color=theme.faint, linespacing=1.5)
     return figure
 
 
 def _formula(data: UnitError) -> str:
     l, j = data.layer, data.unit
     delta = f"\\delta^{{{l}}}_{{{j}}}"
-    slope = f"\\sigma'(z^{{{l}}}_{{{j}}})"
+    slope = f"\\sigma\\prime(z^{{{l}}}_{{{j}}})"
     if data.slope is None:
         jacobian = f"\\partial a^{{{l}}}_k / \\partial z^{{{l}}}_{{{j}}}"
         return f"${delta} = \\sum_k \\; {jacobian} \\cdot \\partial C / \\partial a^{{{l}}}_k$"
@@ -267,7 +300,7 @@ def _conclusion(data: UnitError) -> list[tuple[str, float]]:
     if data.slope is None:
         return [(f"$\\Sigma \\;=\\; \\delta^{{{l}}}_{{{j}}}$", data.delta)]
     grad_a = f"\\partial C / \\partial a^{{{l}}}_{{{j}}}"
-    slope = (f"$\\times\\; \\sigma'(z^{{{l}}}_{{{j}}})$", data.slope)
+    slope = (f"$\\times\\; \\sigma\\prime(z^{{{l}}}_{{{j}}})$", data.slope)
     if data.is_output:
         label = f"${grad_a}{f' = {data.output} - y' if data.is_difference else ''}$"
         return [(f"${data.output}$", data.prediction), ("$y$", data.target), (label, data.grad_a), slope, delta]
@@ -276,56 +309,95 @@ def _conclusion(data: UnitError) -> list[tuple[str, float]]:
     return [("$\\Sigma$", data.total), ("$\\times\\; p$", data.keep), (f"$=\\; {grad_a}$", data.grad_a), slope, delta]
 
 
-def _centre(axes: Axes, data: UnitError, middle: float, theme: Theme) -> None:
-    """The unit itself, with what is known of it."""
-    l, j = data.layer, data.unit
+def _unit(axes: Axes, data: UnitError, middle: float, names: Names, theme: Theme) -> None:
+    """The unit itself, with its error."""
     mapping = canvas.scale(theme, canvas.largest([np.array(data.delta)]))
-    canvas.draw_unit_circle(
-        axes, UNIT_X, middle, fill=mapping.to_rgba(data.delta / 2), edge=theme.ink, text=f"{l}.{j}", size=2.0
-    )
-    facts = [(f"z^{{{l}}}_{{{j}}}", data.z), (f"a^{{{l}}}_{{{j}}}", data.a)]
-    facts += [] if data.slope is None else [(f"\\sigma'(z^{{{l}}}_{{{j}}})", data.slope)]
-    for i, (symbol, value) in enumerate([*facts, (f"\\delta^{{{l}}}_{{{j}}}", data.delta)]):
-        y = middle + 0.42 - 0.28 * i
-        axes.text(UNIT_X - 0.65, y, f"${symbol}$ = {canvas.number(value, 4)}", ha="right", va="center", fontsize=9)
-    name = data.activation.replace("_", " ")
-    axes.text(UNIT_X, middle - 0.65, name, ha="center", va="center", fontsize=8, color=theme.faint)
+    canvas.draw_unit_circle(axes, UNIT_X, middle, fill=mapping.to_rgba(data.delta / 2), edge=theme.ink, size=2.0)
+    ink = canvas.ink_on(mapping.to_rgba(data.delta / 2))
+    symbol = f"$\\delta^{{{data.layer}}}_{{{data.unit}}}$"
+    axes.text(UNIT_X, middle + 0.12, symbol, ha="center", va="center", fontsize=13, color=ink)
+    axes.text(UNIT_X, middle - 0.13, canvas.number(data.delta), ha="center", va="center", fontsize=8, color=ink)
+    lines = [canvas.say("unit {unit} of layer {layer}", unit=data.unit, layer=data.layer)]
+    lines += [canvas.shortened(names.outputs[data.unit], 20)] if data.is_output and names.outputs else []
+    if data.slope is None:
+        lines += [f"σ: {data.activation}", f"z = {canvas.number(data.z)}, a = {canvas.number(data.a)}"]
+    for i, line in enumerate(lines):
+        y = middle - 2 * canvas.RADIUS - 0.14 - 0.17 * i
+        axes.text(UNIT_X, y, line, ha="center", va="center", fontsize=8, parse_math=False)
 
 
-def _terms(axes: Axes, data: UnitError, heights: np.ndarray, middle: float, theme: Theme) -> None:
+def _slope(figure: Figure, data: UnitError, top: float, theme: Theme) -> None:
+    """σ around the unit's z, and its tangent there, whose slope is σ′(z)."""
+    assert data.curve is not None
+    assert data.slope is not None
+    l, j = data.layer, data.unit
+    zs, values = data.curve
+    axes = canvas.inset(figure, 0.75, top - 1.5, 2.0, 1.5)
+    axes.plot(zs, values, color=theme.ink, linewidth=1.4)
+    with np.errstate(over="ignore", invalid="ignore"):
+        tangent = data.a + data.slope * (zs - data.z)
+    low, high = float(np.min(values)), float(np.max(values))
+    room = 0.12 * (high - low) or 1.0
+    seen = np.where((tangent > low - room) & (tangent < high + room), tangent, np.nan)
+    axes.plot(zs, seen, color=theme.positive, linewidth=1.4, dashes=(3, 1.5))
+    axes.plot([data.z], [data.a], "o", color=theme.positive, markersize=5)
+    axes.set(xlim=(zs[0], zs[-1]), ylim=(low - room, high + room))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.locator_params(nbins=4)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: canvas.number(value))
+    axes.tick_params(labelsize=7)
+    axes.set_title(f"$\\sigma$: {data.activation.replace('_', ' ')}", fontsize=9)
+    facts = ((f"z^{{{l}}}_{{{j}}}", data.z), (f"a^{{{l}}}_{{{j}}}", data.a))
+    text = ",  ".join(f"${symbol}$ = {canvas.beside_math(canvas.number(value))}" for symbol, value in facts)
+    slope = f"$\\sigma\\prime(z^{{{l}}}_{{{j}}})$ = {canvas.beside_math(canvas.number(data.slope))}"
+    axes.set_xlabel(f"{text}\n{slope}", fontsize=9, linespacing=1.6)
+
+
+def _terms(axes: Axes, data: UnitError, heights: np.ndarray, middle: float, names: Names, theme: Theme) -> None:
     """The units that the error comes from, and the table of the products."""
     l = data.layer
     heads = (f"$w^{{{l + 1}}}_{{k,{data.unit}}}$", f"$\\delta^{{{l + 1}}}_k$", r"$w\,\delta$")
+    above = l + 1
     if data.slope is None:
         heads = (
             f"$\\partial a_k / \\partial z_{{{data.unit}}}$",
             r"$\partial C / \partial a_k$",
             canvas.say("product"),
         )
+        above = l
+    y = heights[0] + 0.42
+    text = canvas.say("units {k} of layer {layer}", k="$k$", layer=above)
+    axes.text(ABOVE_X, y, text, ha="center", va="center", fontsize=8)
     for x, head in zip(COLUMNS, heads, strict=True):
-        axes.text(x, heights[0] + 0.42, head, ha="right", va="center", fontsize=10)
+        axes.text(x, y, head, ha="right", va="center", fontsize=12 if head.startswith("$") else 9)
     products = np.array([term.product for term in data.terms])
-    ends = np.array([((UNIT_X + 2 * canvas.RADIUS, middle), (ABOVE_X, y)) for y in heights[: len(data.terms)]])
+    edge = UNIT_X + 2 * canvas.RADIUS
+    ends = np.array([((edge, middle), (ABOVE_X, y)) for y in heights[: len(data.terms)]])
     colours = [theme.positive if product > 0 else theme.negative for product in products]
     canvas.draw_lines(axes, ends, colours, np.abs(products) / canvas.largest([products]))
+    canvas.draw_arrow(axes, [(edge + 0.2, middle), (edge, middle)], theme.ink)
     mapping = canvas.scale(theme, canvas.largest([np.array([term.error for term in data.terms])]))
     for term, y in zip(data.terms, heights, strict=False):
         fill = mapping.to_rgba(term.error)
-        canvas.draw_unit_circle(axes, ABOVE_X, y, fill=fill, edge=theme.faint, text=f"{term.unit}")
+        canvas.draw_unit_circle(axes, ABOVE_X, y, fill=fill, edge=theme.faint, text=f"{term.unit}", size=0.85)
         for x, value in zip(COLUMNS, (term.factor, term.error, term.product), strict=True):
             axes.text(x, y, canvas.number(value, 4), ha="right", va="center", fontsize=9)
         for x, sign in zip(COLUMNS, ("×", "="), strict=False):
-            axes.text(x + 0.25, y, sign, ha="center", va="center", fontsize=9, color=theme.faint)
+            axes.text(x + 0.12, y, sign, ha="center", va="center", fontsize=9, color=theme.faint)
     if data.rest:
         canvas.draw_more(axes, ABOVE_X, heights[-1], canvas.say("{n} more", n=f"{data.rest:,}"))
         axes.text(COLUMNS[2], heights[-1], canvas.number(data.rest_sum, 4), ha="right", va="center", fontsize=9)
-    line = heights[-1] - canvas.PITCH / 2
+    line = heights[-1] - PITCH / 2
     axes.plot([COLUMNS[2] - 0.9, COLUMNS[2]], [line, line], color=theme.ink, linewidth=0.8)
 
 
 def _source(axes: Axes, data: UnitError, middle: float, theme: Theme) -> None:
     """The loss, from which an output unit's error comes."""
-    x, width = (COLUMNS[0] + COLUMNS[2]) / 2, COLUMNS[2] - COLUMNS[0]
-    ends = np.array([((UNIT_X + 2 * canvas.RADIUS, middle), (x - width / 2, middle))])
-    canvas.draw_lines(axes, ends, [theme.positive if data.grad_a > 0 else theme.negative], np.ones(1))
-    canvas.draw_box(axes, x, middle, width, 0.5, f"$C$: {data.loss.replace('_', ' ')}", theme)
+    left, right = ABOVE_X, COLUMNS[2]
+    start, end = (left, middle), (UNIT_X + 2 * canvas.RADIUS, middle)
+    canvas.draw_arrow(axes, [start, end], theme.positive if data.grad_a > 0 else theme.negative, width=1.8)
+    text = f"$C$: {data.loss.replace('_', ' ')}"
+    canvas.draw_box(axes, (left + right) / 2, middle, right - left, 0.5, text, theme)
+    label = f"$\\partial C / \\partial a^{{{data.layer}}}_{{{data.unit}}}$"
+    axes.text((start[0] + end[0]) / 2, middle + 0.17, label, ha="center", va="center", fontsize=10)

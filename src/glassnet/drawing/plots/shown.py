@@ -1,0 +1,74 @@
+"""A run as plots see it: each of its parts is read when it is first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from glassnet.config import RunConfig, read_config
+from glassnet.data.examples import Examples
+from glassnet.errors import ConfigError
+from glassnet.messages import say
+from glassnet.model import Model
+from glassnet.runs import CONFIG, Inside, look_into, read_history, read_snapshots
+from glassnet.training import History, Snapshot
+
+
+class Shown:
+    """A run to plot.
+
+    Parameters
+    ----------
+    folder : Path
+    note : callable, optional
+        Gets a sentence if the run has to be trained again.
+    """
+
+    def __init__(self, folder: Path, note: Callable[[str], None] = lambda text: None) -> None:
+        self.folder = folder
+        self.note = note
+        if not (folder / CONFIG).exists():
+            raise ConfigError(say("{folder} holds no run: there is no {name}", folder=folder, name=CONFIG))
+
+    @property
+    def name(self) -> str:
+        """The folder's."""
+        return self.folder.resolve().name
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """With every choice made."""
+        return RunConfig.make(**read_config(self.folder / CONFIG))
+
+    @cached_property
+    def history(self) -> History:
+        """Its epochs."""
+        return read_history(self.folder)
+
+    @cached_property
+    def snapshots(self) -> list[Snapshot]:
+        """From the folder, or by training again."""
+        return read_snapshots(self.folder) or self.inside.snapshots
+
+    @cached_property
+    def inside(self) -> Inside:
+        """The run with its data."""
+        return look_into(self.folder, self.note)
+
+    @cached_property
+    def model(self) -> Model:
+        """As it was saved."""
+        return Model.load(self.folder)
+
+    @property
+    def examples(self) -> Examples:
+        """The test rows, else the validation rows, else those it was trained on."""
+        return self.inside.test_set or self.inside.validation_set or self.inside.train_set
+
+    @property
+    def which(self) -> str:
+        """Which rows :attr:`examples` are, in words."""
+        if self.inside.test_set is not None:
+            return say("test rows")
+        return say("validation rows") if self.inside.validation_set is not None else say("training rows")
