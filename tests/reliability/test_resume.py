@@ -37,7 +37,7 @@ MORE = [
 ]
 
 
-@pytest.mark.parametrize("engine", ["native", "reference", "torch"])
+@pytest.mark.parametrize("engine", ["native", "reference", pytest.param("torch", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("options", MORE, ids=lambda options: "-".join(options))
 def test_other_choices_broken_off_again_and_again(tmp_path, engine, options):
     where = {"device": "torch", "engine": "reference"} if engine == "torch" else {"engine": engine}
