@@ -67,6 +67,10 @@ test: $(DEVELOP) $(NATIVE) ## Run the tests, without the slow ones, and report t
 test-slow: $(DEVELOP) $(NATIVE) ## Run the slow tests only
 	$(BIN)/python -m pytest -m slow || test $$? -eq 5 # 5: there is no slow test
 
+.PHONY: reliability
+reliability: $(DEVELOP) $(NATIVE) ## Kill, crash and damage runs, and write docs/reliability.md (about 10 minutes)
+	PYTHONPATH=tests $(BIN)/python -m reliability
+
 lint: $(DEVELOP) ## Check style, formatting, types and import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -85,6 +85,7 @@ class TrainingConfig(Branch):
     monitor: Literal["loss", "metric"] = "loss"
     restore_best: bool = True
     train_figures: Literal["running", "after"] = "running"
+    on_nonfinite: Literal["stop", "skip", "halve"] = "stop"
     class_weight: Any = None
     seed: Seed = 0
     device: str = "auto"

@@ -46,7 +46,28 @@ class ModelFileError(InputError):
 
 
 class NotFiniteError(GlassnetError, ArithmeticError):
-    """NaN or infinity arose during training."""
+    """NaN or infinity arose during training.
+
+    Attributes
+    ----------
+    quantity : str
+        What was not finite: "z", "a", "loss", "delta", "1.W.gradient", "1.W", "val_loss" and so on.
+    layer : int or None
+    epoch, batch : int or None
+        From 1.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        quantity: str = "",
+        layer: int | None = None,
+        epoch: int | None = None,
+        batch: int | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.quantity, self.layer, self.epoch, self.batch = quantity, layer, epoch, batch
 
 
 class MissingExtraError(GlassnetError, ImportError):

@@ -1,7 +1,7 @@
 """Runs: from a source of data to a trained model in a folder of its own.
 
 A run's folder holds ``config.json`` (everything that decided its outcome), ``model.safetensors`` with its manifest
-``model.json``, ``history.jsonl``, ``results.json`` and ``figures/``.
+``model.json``, ``history.jsonl``, ``results.json`` and ``figures/``; and ``checkpoints/``, from which it can go on.
 """
 
 from __future__ import annotations
@@ -26,25 +26,28 @@ from glassnet.arrays import as_dense
 from glassnet.config import Branch, DataConfig, NetworkConfig, RunConfig, TrainingConfig, read_config
 from glassnet.data import Arrays, Source, Table, TargetEncoding, load_source, split
 from glassnet.data.examples import Examples
-from glassnet.errors import ConfigError, DataError
+from glassnet.errors import ConfigError, DataError, NotFiniteError
 from glassnet.layers import Dense
+from glassnet.lock import LOCK, check_free, locked
 from glassnet.losses import loss as make_loss
 from glassnet.messages import say
 from glassnet.model import Model, fit_encodings
 from glassnet.network import Network
 from glassnet.optimisers import OPTIMISERS, Updater
 from glassnet.schedules import SCHEDULES
-from glassnet.storage import write_bytes, write_document
+from glassnet.storage import remove_leftovers, write_bytes, write_document
 from glassnet.trace import Trace, trace
 from glassnet.training import Callback, History, Trainer, pretrain
+from glassnet.training.checkpoint import KEEP
+from glassnet.training.interruption import halted_by_signals
 from glassnet.training.preparation import default_batch_size
 from glassnet.training.recording import Recorder, Snapshot, from_jsonl, to_jsonl
+from glassnet.training.resuming import BEGUN, CHECKPOINTS, Resuming, check_resumable, describe
+from glassnet.training.trainer import HALTED
 
 CONFIG, HISTORY, RESULTS, FIGURES = "config.json", "history.jsonl", "results.json", "figures"
 SNAPSHOTS, EVENTS = "snapshots.jsonl", "tensorboard"
-EARLY = (EVENTS, "checkpoints")
-"""What a run writes into its folder before it is saved."""
-
+WRITTEN = (CONFIG, HISTORY, RESULTS, SNAPSHOTS, "model.json", "model.safetensors")
 TASK_LOSS = {"classification": "cross_entropy", "multilabel": "binary_cross_entropy", "regression": "squared_error"}
 
 Note = Callable[[str], None]
@@ -75,6 +78,8 @@ class Run:
         With every choice made.
     seconds : float
         All of it, from reading the data on.
+    broken_off : bool
+        Whether it was told to end before its time, with a checkpoint from which it can go on.
     snapshots : list of Snapshot
         If they were recorded.
     """
@@ -85,6 +90,7 @@ class Run:
     test: dict[str, Any]
     config: RunConfig
     seconds: float
+    broken_off: bool = False
     snapshots: list[Snapshot] = field(default_factory=list)
 
 
@@ -97,6 +103,10 @@ def fit(
     callbacks: Iterable[Callback] = (),
     record: bool = False,
     verbose: bool = False,
+    checkpoint_every: Any = None,
+    checkpoint_keep: int = KEEP,
+    resume: bool = False,
+    allow: Iterable[str] = (),
     **options: Any,
 ) -> Run:
     """Train a network on a source of data, in one call: what ``glassnet train`` does.
@@ -116,6 +126,14 @@ def fit(
         Whether to take snapshots of the network as it is trained (:mod:`glassnet.training.recording`).
     verbose : bool, default False
         Whether to print what was chosen.
+    checkpoint_every : str or number, optional
+        "30s", "5m", "200-steps", "epoch", "3-epochs": how often everything that is needed to go on is saved in ``out``.
+    checkpoint_keep : int, default 2
+        How many of these are kept.
+    resume : bool, default False
+        Go on from the newest checkpoint in ``out``, with the same data and options.
+    allow : iterable of str, default ()
+        Options, or "data", that may differ from those of the run that is resumed: "epochs", "lr", …
     **options
         The fields of :class:`~glassnet.config.DataConfig` (``validation``, ``test``, ``task``, …),
         :class:`~glassnet.config.NetworkConfig` (``hidden``, ``activation``, ``dropout``, …),
@@ -155,10 +173,21 @@ def fit(
             raise ConfigError(say("there is no option {name!r}.{hint}", name=name, hint=hint))
         (tree if place is None else tree[place])[name] = value
     note: Note = print if verbose else lambda text: None
-    folder = None if out is None else Path(out)
-    return execute(
-        RunConfig.make(**tree), folder=folder, overwrite=overwrite, callbacks=callbacks, record=record, note=note
+    run = execute(
+        RunConfig.make(**tree),
+        folder=None if out is None else Path(out),
+        overwrite=overwrite,
+        callbacks=callbacks,
+        record=record,
+        note=note,
+        checkpoint_every=checkpoint_every,
+        checkpoint_keep=checkpoint_keep,
+        resume=resume,
+        allow=allow,
     )
+    if run.broken_off:
+        note(say("go on with: resume=True"))
+    return run
 
 
 def execute(
@@ -169,8 +198,14 @@ def execute(
     callbacks: Iterable[Callback] = (),
     record: bool = False,
     note: Note = lambda text: None,
+    checkpoint_every: Any = None,
+    checkpoint_keep: int = KEEP,
+    resume: bool = False,
+    allow: Iterable[str] = (),
 ) -> Run:
     """Read the data, choose what is left open, train, test, and save.
+
+    Where there is a folder, SIGTERM and Ctrl-C end training after the step under way with a checkpoint.
 
     Parameters
     ----------
@@ -184,6 +219,7 @@ def execute(
         Whether to take snapshots of the network as it is trained.
     note : callable, optional
         Gets a sentence for each choice that was made for the user, as it is made.
+    checkpoint_every, checkpoint_keep, resume, allow : as in :func:`fit`
 
     Raises
     ------
@@ -193,15 +229,28 @@ def execute(
         If training diverges.
     """
     started = time.perf_counter()
+    wanted = Resuming(checkpoint_every, checkpoint_keep, resume, frozenset(allow))
     if folder is not None:
-        check_folder(folder, overwrite)
-    with nullcontext() if folder is None else _reserved(folder):
+        check_free(folder)
+        if resume:
+            check_resumable(folder)
+        else:
+            check_folder(folder, overwrite)
+    elif checkpoint_every is not None or resume:
+        raise ConfigError(say("checkpoints need a folder for the run"))
+    with nullcontext() if folder is None else _reserved(folder), nullcontext() if folder is None else locked(folder):
         recorder = Recorder() if record else None
-        job = ready(config, [*callbacks, *([recorder] if recorder else [])], note, storable=folder is not None)
-        run = _execute(job, folder, started)
+        job = ready(
+            config,
+            [*callbacks, *([recorder] if recorder else [])],
+            note,
+            storable=folder is not None,
+            pretrains=not resume,
+        )
+        run = _execute(job, folder, started, wanted, note)
         run.snapshots = recorder.snapshots if recorder else []
         if folder is not None:
-            save(run, overwrite)
+            _write(run, resumed=resume)
     return run
 
 
@@ -217,15 +266,33 @@ class Job:
     test_set: Examples | None
 
 
-def _execute(job: Job, folder: Path | None, started: float) -> Run:
+def _execute(job: Job, folder: Path | None, started: float, wanted: Resuming, note: Note) -> Run:
     """The run, not saved yet."""
-    history = job.trainer.fit(job.train_set, job.validation_set)
-    threads = job.trainer.config.threads
+    trainer = job.trainer
+    go_on = False
+    if folder is None:
+        history = trainer.fit(job.train_set, job.validation_set)
+    else:
+        about = describe(plain(job.config), trainer, job.train_set, job.validation_set)
+        writer = wanted.begin(folder, trainer, about, len(job.train_set), note)
+        try:
+            with halted_by_signals(trainer):
+                history = trainer.fit(job.train_set, job.validation_set)
+        except NotFiniteError:
+            if writer.written is not None:
+                note(say("what it was before that step is kept: glassnet resume {run} --allow lr=…", run=folder))
+            raise
+        go_on = history.stop_code in HALTED and writer.written is not None
+        if writer.written is None and not wanted.resume:
+            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)  # those of a run that this one overwrites
+    threads = trainer.config.threads
     test = {} if job.test_set is None else job.model.evaluate_examples(job.test_set, threads=threads)
-    return Run(folder, job.model, history, test, job.config, time.perf_counter() - started)
+    return Run(folder, job.model, history, test, job.config, time.perf_counter() - started, go_on)
 
 
-def ready(config: RunConfig, callbacks: Iterable[Callback], note: Note, *, storable: bool) -> Job:
+def ready(
+    config: RunConfig, callbacks: Iterable[Callback], note: Note, *, storable: bool, pretrains: bool = True
+) -> Job:
     """Everything up to the first step of training."""
     if config.load_layers is not None and config.start_from is None:
         raise ConfigError(say("load_layers needs a run to take the layers from (--from RUN)"))
@@ -246,7 +313,7 @@ def ready(config: RunConfig, callbacks: Iterable[Callback], note: Note, *, stora
     # "none" and not null, so that the run made from this file chooses no criterion of its own
     recorded = training if training.early_stopping is not None else training.replaced(early_stopping="none")
     config = config.replaced(training=recorded, network=config.network.replaced(hidden=model.network.sizes[1:-1]))
-    if config.pretrain is not None:
+    if config.pretrain is not None and pretrains:
         note(
             say(
                 "pre-training of the hidden layers: {how}, {epochs} epochs",
@@ -615,17 +682,35 @@ def _class_weights(given: Any, model: Model) -> Any:
 def check_folder(folder: Path, overwrite: bool) -> None:
     """Refuse a folder that holds something else, or a run that may not be replaced."""
     try:
-        content = folder.iterdir() if folder.is_dir() else [folder] if folder.exists() else []
-        if all(path.is_dir() and path.name in EARLY for path in content):
+        if _is_empty(folder):
             return
     except OSError as error:
         raise _cannot_write(folder, error) from error
+    if (folder / CHECKPOINTS / BEGUN).exists() and not (folder / CONFIG).exists():
+        if overwrite:
+            return
+        text = say(
+            "{folder} holds a run that was broken off: glassnet resume {folder}, or --overwrite it", folder=folder
+        )
+        raise ConfigError(text)
     if not folder.is_dir() or not (folder / CONFIG).exists():
         raise ConfigError(say("{folder} is there already and is not a run; choose another name", folder=folder))
     if not overwrite:
         raise ConfigError(
             say("the run {folder} is there already; choose another name, or --overwrite it", folder=folder)
         )
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether there is nothing in it, or only what a run leaves that was killed before it could begin."""
+    if not folder.exists():
+        return True
+    if not folder.is_dir():
+        return False
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(tuple(f".{n}." for n in WRITTEN))}
+    names.discard(LOCK)
+    begun = (folder / CHECKPOINTS).iterdir() if CHECKPOINTS in names else ()
+    return names <= {EVENTS, CHECKPOINTS} and all(path.name.startswith(".") for path in begun)
 
 
 @contextmanager
@@ -664,13 +749,18 @@ def free_folder(root: Path, name: str) -> Path:
 
 def save(run: Run, overwrite: bool = False) -> None:
     """Write a run's files; what an overwritten run had besides is removed."""
+    assert run.folder is not None
+    check_folder(run.folder, overwrite)
+    _write(run, resumed=False)
+
+
+def _write(run: Run, *, resumed: bool) -> None:
     folder = run.folder
     assert folder is not None
-    check_folder(folder, overwrite)
-    for old in (FIGURES, "checkpoints"):
-        shutil.rmtree(folder / old, ignore_errors=True)
+    remove_leftovers(folder, WRITTEN)
+    shutil.rmtree(folder / FIGURES, ignore_errors=True)
     (folder / SNAPSHOTS).unlink(missing_ok=True)
-    for events in (folder / EVENTS).glob("*"):
+    for events in (folder / EVENTS).glob("*") if not resumed else ():
         if events.stat().st_mtime < time.time() - run.seconds:  # of the run that is overwritten
             events.unlink()
     run.model.save(folder)

@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,14 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise ModelFileError(say("cannot write {path}: {reason}", path=path, reason=reason)) from error
+
+
+def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
+    """Remove the temporary files of killed processes that wrote files of these names, or patterns of names."""
+    for name in names:
+        for path in folder.glob(f".{name}.*"):
+            with suppress(OSError):
+                path.unlink()
 
 
 def read_bytes(path: Path) -> bytes:

@@ -18,8 +18,8 @@ from glassnet.activations import Tanh
 from glassnet.cli import common, main
 
 COMMANDS = (
-    *("train", "predict", "evaluate", "check", "trace", "explain", "derive", "draw", "plot", "diagnose", "report"),
-    *("info", "doctor"),
+    *("train", "resume", "predict", "evaluate", "check", "trace", "explain", "derive"),
+    *("draw", "plot", "diagnose", "report", "info", "doctor"),
 )
 
 

@@ -115,6 +115,7 @@ OPTIONS = [
     (["--early-stopping", "PQ0.5"], "training.early_stopping", "PQ0.5"),
     (["--early-stopping", "none"], "training.early_stopping", "none"),
     (["--monitor", "metric"], "training.monitor", "metric"),
+    (["--on-nonfinite", "halve"], "training.on_nonfinite", "halve"),
     (["--class-weight", "balanced"], "training.class_weight", "balanced"),
     (["--seed", "3"], "training.seed", 3),
     (["--seed", str(2**64 - 1)], "training.seed", 2**64 - 1),
@@ -143,6 +144,13 @@ TESTED_APART = {
     "--help",
     "--from",
     "--load-layers",
+    "--record",
+    "--track",
+    "--diagnose",
+    "--checkpoint-every",
+    "--checkpoint-keep",
+    "--resume",
+    "--allow",
 }
 
 

@@ -504,7 +504,7 @@ def test_ctrl_c_ends_cleanly(hook):
 
 @pytest.mark.parametrize("device", ["cpu", "torch"])
 def test_a_training_that_diverges_names_epoch_and_remedy(device):
-    message = r"training diverged in epoch [1-9]\d?: loss \S+, parameters .*W.*; a lower learning rate than 1e\+06"
+    message = r"training diverged in epoch 1, batch \d of 4: z of layer \d is -?inf; a lower learning rate than 1e\+06"
     network = Network.dense([4, 6, 1], "relu")
     with pytest.raises(NotFiniteError, match=message):
         train(network, X, 10 * X[:, :1], optimiser="sgd", lr=1e6, epochs=20, device=device)

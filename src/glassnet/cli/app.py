@@ -25,6 +25,7 @@ def build() -> typer.Typer:
         plot,
         predict,
         report,
+        resume,
         trace,
         train,
     )
@@ -43,7 +44,10 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_globals)
-    modules = (train, predict, evaluate, check, trace, explain, derive, draw, plot, diagnose, report, info, doctor)
+    modules = (
+        *(train, resume, predict, evaluate, check, trace, explain, derive),
+        *(draw, plot, diagnose, report, info, doctor),
+    )
     for module in modules:
         command: Any = module.command
         app.command(module.NAME, help=module.help_text())(command)

@@ -44,6 +44,31 @@ SOURCE: Any = typer.Argument(
 SourceArgument = Annotated[str, SOURCE]
 JsonOption = Annotated[bool, typer.Option("--json", help=say("Print JSON instead of tables, one object a line."))]
 
+CheckpointEvery = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoint-every",
+        show_default=False,
+        rich_help_panel=say("Checkpoints"),
+        help=say("Save all that is needed to go on every 30s, 5m, 200-steps, epoch or 3-epochs."),
+    ),
+]
+CheckpointKeep = Annotated[
+    int,
+    typer.Option("--checkpoint-keep", rich_help_panel=say("Checkpoints"), help=say("How many of these are kept.")),
+]
+
+
+def stored_config(run: Path) -> dict[str, Any]:
+    """The configuration of a run that is to go on."""
+    from glassnet.lock import check_free
+    from glassnet.training.resuming import check_resumable, stored
+
+    check_free(run)
+    check_resumable(run)
+    config: dict[str, Any] = stored(run)[1]["config"]
+    return config
+
 
 def console() -> Console:
     """Standard output, with colours where it is a terminal."""

@@ -15,12 +15,14 @@ from glassnet.errors import ConfigError, MissingExtraError
 from glassnet.messages import say
 
 if TYPE_CHECKING:
+    from glassnet.config import RunConfig
     from glassnet.inspection import Diagnosis
     from glassnet.runs import Run
 
 NAME = "train"
 
 DATA, NETWORK, TRAINING = say("Data"), say("Network"), say("Training")
+CHECKPOINTS = say("Checkpoints")
 REGULARISATION, START = say("Regularisation"), say("Start from")
 
 
@@ -157,6 +159,14 @@ def command(
     monitor: Annotated[
         str | None, _option(say("What early stopping watches: loss or metric."), TRAINING, "--monitor")
     ] = None,
+    on_nonfinite: Annotated[
+        str | None,
+        _option(
+            say("At NaN or infinity: stop, skip (the batch) or halve (the learning rate; the epoch begins anew)."),
+            TRAINING,
+            "--on-nonfinite",
+        ),
+    ] = None,
     class_weight: Annotated[
         str | None, _option(say("balanced: every class counts alike."), TRAINING, "--class-weight")
     ] = None,
@@ -210,6 +220,21 @@ def command(
         Path | None, typer.Option("--out", help=say("The run's folder; else runs/ and the source's name."))
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help=say("Replace a run of that name."))] = False,
+    checkpoint_every: common.CheckpointEvery = None,
+    checkpoint_keep: common.CheckpointKeep = 2,
+    resume: Annotated[
+        Path | None,
+        _option(
+            say("A run that was broken off, to go on from its newest checkpoint."),
+            CHECKPOINTS,
+            "--resume",
+            metavar="RUN",
+        ),
+    ] = None,
+    allow: Annotated[
+        str | None,
+        _option(say("Options that may differ from those of the resumed run: epochs,lr."), CHECKPOINTS, "--allow"),
+    ] = None,
     record: Annotated[
         bool, typer.Option("--record", help=say("Take snapshots of the network for plot, report and diagnose."))
     ] = False,
@@ -225,10 +250,10 @@ def command(
 ) -> int:
     """Gather the options into a configuration, execute it, and report."""
     missing = say("SOURCE is missing: give it here, or as data.source in the configuration")
-    if source is None and config is None:
+    if source is None and config is None and resume is None:
         raise ConfigError(missing)
     from glassnet.config import RunConfig, merge
-    from glassnet.runs import execute, free_folder
+    from glassnet.runs import free_folder
 
     given = {
         "data": {
@@ -274,6 +299,7 @@ def command(
             "decay_form": decay_form,
             "max_norm": max_norm,
             "regularise_biases": regularise_biases,
+            "on_nonfinite": on_nonfinite,
         },
         "start_from": None if start_from is None else str(start_from),
         "load_layers": None if load_layers is None else common.numbers(load_layers, "--load-layers"),
@@ -283,34 +309,66 @@ def command(
     }
     defaults = {"training": {"epochs": 200}}
     stored = {} if config is None else _checked(config, source)
+    if resume is not None:
+        if out is not None or overwrite or config is not None:
+            raise ConfigError(
+                say("--resume RUN goes on in that run's folder: leave out --out, --overwrite and --config")
+            )
+        stored = common.stored_config(resume)
     tree = merge(merge(defaults, stored), _without_none(given))
     if tree["data"].get("source") is None:
         raise ConfigError(missing)
     run_config = RunConfig.make(**tree)
     name = Path(run_config.data.source).name.split(".")[0]
-    folder = out or free_folder(Path("runs"), name)
+    folder = resume or out or free_folder(Path("runs"), name)
+    options: dict[str, Any] = {
+        "overwrite": overwrite,
+        "record": record,
+        "track": track,
+        "diagnose": diagnose,
+        "checkpoint_every": checkpoint_every,
+        "checkpoint_keep": checkpoint_keep,
+        "resume": resume is not None,
+        "allow": [] if allow is None else allow.split(","),
+    }
+    return execute_and_report(run_config, folder, quiet=quiet, as_json=as_json, **options)
 
+
+def execute_and_report(
+    config: RunConfig,
+    folder: Path,
+    *,
+    quiet: bool,
+    as_json: bool,
+    track: bool = False,
+    diagnose: bool = False,
+    **options: Any,
+) -> int:
+    """Execute a configuration, with its progress and its results shown."""
     from glassnet.cli.progress import JsonLines, Progress
+    from glassnet.runs import EVENTS, execute
 
     reporter: Any = JsonLines() if as_json else Progress(quiet=quiet)
     callbacks: list[Any] = [reporter]
     if track:
         from glassnet.inspection.tracking import Tracker
-        from glassnet.runs import EVENTS
 
         callbacks.append(Tracker(folder=folder / EVENTS))
     watch = _watch() if diagnose else None
     callbacks += [] if watch is None else [watch]
     try:
         with reporter:
-            run = execute(
-                run_config, folder=folder, overwrite=overwrite, callbacks=callbacks, record=record, note=reporter.note
-            )
+            run = execute(config, folder=folder, callbacks=callbacks, note=reporter.note, **options)
         figure = _draw(run, reporter)
+        go_on = say("go on with: glassnet resume {run}", run=folder)
         if as_json:
+            if run.broken_off:
+                reporter.note(go_on)
             reporter.done(run)
         else:
             _report(run, figure)
+            if run.broken_off:
+                print(go_on)
     finally:
         if watch is not None and watch.snapshots:
             show(watch.findings, as_json=as_json)

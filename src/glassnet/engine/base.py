@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -19,7 +19,7 @@ from glassnet.network import Network
 from glassnet.optimisers import Updater
 
 
-@dataclass
+@dataclass(slots=True)
 class Totals:
     """Weighted sums over examples, from which every reported figure follows.
 
@@ -61,6 +61,16 @@ class Totals:
             hits = xp.all((a > 0) == (y > 0.5), axis=1)
         sums.hits = xp.sum(hits) if w is None else xp.sum(w * hits)
         return sums
+
+    def state(self) -> dict[str, Any]:
+        """The sums as NumPy arrays, for :meth:`of_state`."""
+        sums = {name: np.array(to_numpy(getattr(self, name))) for name in self.__slots__ if name != "right"}
+        return {**sums, "right": self.right}
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Any]) -> Totals:
+        """What :meth:`state` gave."""
+        return cls(**state)
 
     def __add__(self, other: Totals) -> Totals:
         """The sums over both; spreads by the formula of Chan, Golub and LeVeque 1979, in which nothing cancels."""
@@ -134,9 +144,21 @@ class Engine(ABC):
     ----------
     threads : int
         In force within :meth:`limited`.
+    halted : bool
+        Set from anywhere: :meth:`train` returns after the step under way.
+    steps_made : int
+        By the last call of :meth:`train`.
+    failed : bool
+        Whether after these steps another one was made, in which a number was not finite. :meth:`back` undoes it.
+    patient : bool
+        Whether numbers are looked at now and then only, so that ``failed`` may come some steps late.
+    syncs : int
+        How often :meth:`sync` was called.
     """
 
     name: ClassVar[str]
+    holds_copies: ClassVar[bool] = True
+    """Whether :meth:`hold` takes memory for another set of parameters and slots."""
 
     def __init__(
         self,
@@ -154,6 +176,11 @@ class Engine(ABC):
         self.device = device
         self.precision = precision
         self.threads = 0
+        self.halted = False
+        self.steps_made = 0
+        self.failed = False
+        self.patient = False
+        self.syncs = 0
         self._asked_threads = threads
 
     @contextmanager
@@ -172,9 +199,19 @@ class Engine(ABC):
 
     @abstractmethod
     def train(
-        self, examples: Examples, order: np.ndarray, *, first: int, epoch: int, batch_size: int, lrs: np.ndarray
+        self,
+        examples: Examples,
+        order: np.ndarray,
+        *,
+        first: int,
+        epoch: int,
+        batch_size: int,
+        lrs: np.ndarray,
+        totals: Totals | None = None,
     ) -> Totals:
         """Make ``len(lrs)`` steps of ``batch_size`` rows each, the last batch perhaps shorter.
+
+        It makes fewer if it is halted, or if a number is not finite: ``steps_made`` and ``failed`` say so.
 
         Parameters
         ----------
@@ -188,6 +225,8 @@ class Engine(ABC):
             From 0; with the positions it decides the dropout masks.
         lrs : ndarray (steps,)
             The learning rate of each step.
+        totals : Totals, optional
+            Of the epoch's steps before these, which are added to one by one: the sums do not show where it was split.
 
         Returns
         -------
@@ -202,3 +241,15 @@ class Engine(ABC):
     @abstractmethod
     def sync(self) -> None:
         """Bring the arrays of the network that was given up to date."""
+
+    @abstractmethod
+    def reload(self) -> None:
+        """Take over what network and updater now hold: they have been changed from outside."""
+
+    @abstractmethod
+    def hold(self) -> None:
+        """Remember network and updater as they are, in sync."""
+
+    @abstractmethod
+    def back(self) -> None:
+        """Return to what :meth:`hold` remembered, before the next :meth:`sync`."""

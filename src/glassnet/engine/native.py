@@ -272,6 +272,7 @@ class NativeEngine(Engine):
     """
 
     name: ClassVar[str] = "native"
+    holds_copies: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -292,6 +293,7 @@ class NativeEngine(Engine):
         self._stack: Any = None
         self._made_for: dict[str, Any] = {}
         self._ahead = False  # whether the stack has made steps that the network has not seen
+        self._held_t = 0
 
     @contextmanager
     def limited(self) -> Iterator[int]:
@@ -327,12 +329,22 @@ class NativeEngine(Engine):
         return _Placed(_input(x, dtype, sparse=self._sparse), np.ascontiguousarray(y), weight)
 
     def train(
-        self, examples: Examples, order: np.ndarray, *, first: int, epoch: int, batch_size: int, lrs: np.ndarray
+        self,
+        examples: Examples,
+        order: np.ndarray,
+        *,
+        first: int,
+        epoch: int,
+        batch_size: int,
+        lrs: np.ndarray,
+        totals: Totals | None = None,
     ) -> Totals:
         """One call of the compiled code. Of an interrupted one the steps that were made count."""
         order = np.ascontiguousarray(order, dtype=np.int64)
         stack = self._current()
         self._ahead = True
+        so_far = Totals() if totals is None else totals
+        self.steps_made, self.failed = 0, False
         try:
             sums = stack.train(
                 x=examples.x,
@@ -344,18 +356,43 @@ class NativeEngine(Engine):
                 batch_size=batch_size,
                 lrs=np.ascontiguousarray(lrs, dtype=np.float64),
                 t=self.updater.t,
+                before=(
+                    float(so_far.weight),
+                    float(so_far.loss),
+                    float(so_far.hits),
+                    np.ravel(so_far.squares).tolist(),
+                ),
+                halted=lambda: self.halted,
             )
         finally:
-            self.updater.t += stack.steps_done
-        return self._totals(examples, sums, order[first : first + len(lrs) * batch_size])
+            self.steps_made, self.failed = stack.steps_done, stack.failed
+            self.updater.t += self.steps_made
+        end = first + self.steps_made * batch_size
+        # of the targets' spread an epoch that is split is told at its end
+        rows = order[first:end] if totals is None else order if end >= len(order) else order[:0]
+        return self._totals(examples, sums, rows)
 
     def evaluate(self, examples: Examples) -> Totals:
         """One call of the compiled code."""
         sums = self._current().evaluate(x=examples.x, y=examples.y, weight=examples.weight)
         return self._totals(examples, sums)
 
+    def reload(self) -> None:
+        """The next steps start from network and updater."""
+        self._ahead = False
+
+    def hold(self) -> None:
+        """The network's arrays stay as they are until the next :meth:`sync`."""
+        self._held_t = self.updater.t
+
+    def back(self) -> None:
+        """Forget the stack's steps."""
+        self.updater.t = self._held_t
+        self._ahead = False
+
     def sync(self) -> None:
         """Copy the stack's parameters into the network's arrays, and what the optimiser remembers into the updater."""
+        self.syncs += 1
         if not self._ahead:
             return
         for layer in self._trained():

@@ -7,6 +7,7 @@ import math
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from itertools import pairwise
 from numbers import Integral, Real
 from pathlib import Path
@@ -29,6 +30,7 @@ from glassnet.data.examples import Examples
 from glassnet.engine import limited_threads, native
 from glassnet.engine.devices import CPU
 from glassnet.errors import ConfigError, DataError, InputError, NotFiniteError, ShapeError
+from glassnet.estimators.checkpoints import checkpoints
 from glassnet.estimators.lbfgs import block_rows, fit_lbfgs
 from glassnet.estimators.progress import CURVES, EstimatorTrainer, Memory, Progress, fresh_figures
 from glassnet.losses import Loss
@@ -40,6 +42,7 @@ from glassnet.trace import Trace, trace
 from glassnet.training import History
 from glassnet.training.early_stopping import Criterion
 from glassnet.training.preparation import Preparation
+from glassnet.training.trainer import HALTED
 
 _NATIVE_ROWS = 64  # from which on it pays to hand them to the native engine
 
@@ -113,6 +116,14 @@ PARAMETERS = """hidden_layer_sizes : int or sequence of int, default (100,)
         Scale each feature to mean 0 and variance 1, by the rows of the first call and their sample weights (and the
         target of a regressor, but for counts). Costs a copy of X, and for float32 another one while it is made.
     callbacks : sequence of glassnet.training.Callback, default ()
+    checkpoint : path, optional
+        A folder in which ``fit`` saves all that it takes to go on, every ``checkpoint_every``, and when it is told to
+        end (SIGTERM, Ctrl-C). One ``fit`` at a time can use it.
+    checkpoint_every : str or number, default "30s"
+        "30s", "5m", "200-steps", "epoch", "3-epochs"; a number stands for seconds.
+    resume : bool, default False
+        ``fit`` goes on from the newest checkpoint in ``checkpoint``, if there is one: with the same data and parameters
+        it ends with the same bits as without the break. ``max_iter`` may be raised where there is no ``schedule``.
     device : str, default "cpu"
         "cpu", "cuda" and so on; "auto" takes an accelerator if there is one.
     engine : {"auto", "native", "reference"}, default "auto"
@@ -205,6 +216,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         "standardize": ["boolean"],
+        "resume": ["boolean"],
     }
 
     n_iter_: int
@@ -451,16 +463,18 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         )
         trainer.random = random
         self.n_iter_ = 0
+        self._check_checkpoint()
         if incremental:
             trainer.base_lr = memory.lr or trainer.base_lr
             trainer.schedule_state = memory.schedule or trainer.schedule_state
             trainer.step = memory.epochs * -(-n // cast(int, config.batch_size))
         code = ""
         try:
-            trainer.fit(examples, validation, rows=rows)
+            with checkpoints(self, trainer, examples, validation, rows) if not incremental else nullcontext():
+                trainer.fit(examples, validation, rows=rows)
             code = trainer.history.stop_code
         except NotFiniteError as error:
-            self._rescue(network, error)
+            self._rescue(error)
             code = "diverged"
             trainer.stop(code, str(error))
         finally:
@@ -472,7 +486,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         memory.stopped = progress.stopped
         if memory.best and (progress.stopped or not incremental or code == "diverged"):
             network.set_parameters(memory.best)
-        if code == "interrupted":
+        if code in HALTED:
             warnings.warn("Training interrupted by user.", stacklevel=6)
         elif code == "epochs" and self.schedule is None and progress.criterion is None:
             warnings.warn(
@@ -482,11 +496,15 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 stacklevel=6,
             )
 
-    def _rescue(self, network: Network, error: NotFiniteError) -> None:
+    def _check_checkpoint(self) -> None:
+        if self.resume and self.checkpoint is None:
+            raise ConfigError(say("resume=True needs the folder: checkpoint='…'"))
+
+    def _rescue(self, error: NotFiniteError) -> None:
         """After divergence: a warning if there is a best epoch to go back to, else a ValueError."""
         if self._memory.best:
             warnings.warn(f"{error} The parameters are those of the best epoch.", ConvergenceWarning, stacklevel=7)
-        elif all(np.isfinite(theta).all() for _, theta in network.parameters()):
+        elif error.quantity == "val_loss":
             raise ValueError(str(error)) from error
         else:
             raise ValueError(f"{NOT_FINITE} ({error})") from error
@@ -549,6 +567,7 @@ class BaseMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             "clip_norm": self.clip_norm,
             "schedule": self.schedule is not None,
             "callbacks": len(self.callbacks),
+            "checkpoint": self.checkpoint is not None,
             "X_val": held_out[0] is not None,
         }
         given = [name for name, value in without.items() if value]

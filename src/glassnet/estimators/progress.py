@@ -64,14 +64,37 @@ class EstimatorTrainer(Trainer):
 
     random: np.random.RandomState
     _index: np.ndarray | None = None
+    _before: tuple[np.ndarray | None, Any] | None = None
 
     def order(self, n: int) -> np.ndarray:
         """Each epoch shuffles the order of the one before."""
+        self._before = self._index, self.random.get_state(legacy=False)
         if self._index is None:
             self._index = np.arange(n)
         if self.config.shuffle:
             self._index = shuffle(self._index, random_state=self.random)
         return self._index
+
+    def state(self) -> dict[str, Any]:
+        """Also what the epoch's order was drawn from, and the dropout masks' seed."""
+        index, random = self._index, self.random.get_state(legacy=False)
+        if self._within and self._before is not None:  # the order of the epoch under way will be drawn once more
+            index, random = self._before
+        return {
+            **super().state(),
+            "index": index,
+            "random": random,
+            "first_epoch": self.first_epoch,
+            "seed": self.network.seed,
+        }
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from a :meth:`state`; the orders are then drawn by a generator of its own."""
+        super().resume(state)
+        self._index, self.first_epoch, self.network.seed = state["index"], state["first_epoch"], state["seed"]
+        bits = getattr(np.random, state["random"]["bit_generator"])
+        self.random = np.random.RandomState(bits())
+        self.random.set_state(state["random"])
 
 
 class Progress(Callback):
@@ -109,6 +132,20 @@ class Progress(Callback):
     def on_train_begin(self, trainer: Trainer) -> None:
         """Say so."""
         self.begun()
+
+    def state(self) -> dict[str, Any]:
+        """The estimator's figures, and what its memory counts."""
+        figures = {name: getattr(self.estimator, name) for name in FIGURES if hasattr(self.estimator, name)}
+        memory = {name: getattr(self.estimator._memory, name) for name in COUNTED}
+        return {"figures": figures, "memory": memory, "stopped": self.stopped}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from them."""
+        for name, value in state["figures"].items():
+            setattr(self.estimator, name, value)
+        for name, value in state["memory"].items():
+            setattr(self.estimator._memory, name, value)
+        self.stopped = state["stopped"]
 
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:
         """The figures under scikit-learn's names, and whether to go on."""
@@ -186,6 +223,8 @@ class Progress(Callback):
             print(f"{reason} Stopping.")
 
 
+COUNTED = ("epochs", "seed", "waited", "va", "tr", "best")
+FIGURES = (*("n_iter_", "t_", "loss_", "loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_"),)
 CURVES = ("loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_")
 
 

@@ -346,10 +346,10 @@ class Case:
 
     @property
     def diverged(self) -> bool:
-        """Whether a loss or a parameter is not finite."""
+        """Whether training ended so, or a loss or a parameter is not finite."""
         losses = [record["loss"] for record in self.history]
         finite = all(np.isfinite(theta).all() for _, theta in self.network.parameters())
-        return not (finite and all(map(math.isfinite, losses)))
+        return self.history.stop_code == "diverged" or not (finite and all(map(math.isfinite, losses)))
 
 
 def _some(examples: Examples) -> Examples:

@@ -34,6 +34,16 @@ class Callback:
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:
         """After validation, with the epoch's figures (which a callback may add to)."""
 
+    def on_halt(self, trainer: Trainer) -> None:
+        """When training is told to end at once, perhaps within an epoch; before ``on_train_end``."""
+
+    def state(self) -> dict[str, Any]:
+        """What has to be kept in a checkpoint, as plain data and NumPy arrays; empty if nothing."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a :meth:`state`; called after ``on_train_begin``."""
+
     def on_train_end(self, trainer: Trainer) -> None:
         """After the last epoch."""
 

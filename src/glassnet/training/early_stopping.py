@@ -240,11 +240,22 @@ class EarlyStopping(Callback):
             )
         self.va, self.tr, self.best_epoch, self._best = [], [], None, {}
 
+    def state(self) -> dict[str, Any]:
+        """The errors so far, and the best epoch with its parameters."""
+        return {"va": list(self.va), "tr": list(self.tr), "best_epoch": self.best_epoch, "best": dict(self._best)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from them."""
+        self.va, self.tr, self.best_epoch = list(state["va"]), list(state["tr"]), state["best_epoch"]
+        self._best = dict(state["best"])
+
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:
         """Note the errors, keep the best parameters, ask the criterion."""
-        self.va.append(_error(record, "val_", self.monitor))
+        error = _error(record, "val_", self.monitor)
+        better = error < min(self.va, default=math.inf)
+        self.va.append(error)
         self.tr.append(_error(record, "", self.monitor))
-        if self.best_epoch is None or self.va[-1] < self.va[self.best_epoch - 1]:
+        if self.best_epoch is None or better:
             self.best_epoch = record["epoch"]
             if self.restore_best:
                 self._best = parameter_values(trainer.network)

@@ -28,7 +28,8 @@ class History:
     stop_reason : str
         Why training ended, in words.
     stop_code : str
-        The same for programs: "epochs", "early_stopping", "interrupted" or what a callback gave.
+        The same for programs: "epochs", "early_stopping", "interrupted", "terminated", "diverged", or what a callback
+        gave.
     best_epoch : int or None
         The epoch whose parameters the network has, if they were restored.
     engine : str

@@ -318,6 +318,15 @@ class Recorder(Callback):
         self._blas = ThreadpoolController().select(user_api="blas")
         self._take(trainer, 0)
 
+    def state(self) -> dict[str, Any]:
+        """The snapshots so far."""
+        return {"snapshots": to_jsonl(self.snapshots), "seconds": self.seconds}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from them."""
+        self.snapshots[:] = from_jsonl(state["snapshots"])
+        self.seconds = state["seconds"]
+
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:
         """Take one if it is time."""
         last = self.snapshots[-1].epoch
@@ -339,7 +348,8 @@ class Recorder(Callback):
         updater = Updater(trainer.optimiser, trainer.regularisation, trainer.updater.clip)
         updater.restore(trainer.updater.state(), network)
         # BLAS's threads wait awake for more work: where training does without them they would be in its way
-        with nullcontext() if trainer.engine.name == "reference" else self._blas.limit(limits=1):
+        limit = nullcontext() if trainer.engine.name == "reference" else self._blas.limit(limits=1)
+        with limit, np.errstate(all="ignore"):  # numbers that are not finite are what a snapshot is to show
             traced = self._traced(trainer, rows, updater, epoch)
             dense = [layer for layer in network.layers if isinstance(layer, Dense)]
             self.snapshots.append(snapshot(traced, dense, epoch=epoch, step=trainer.step))
@@ -348,17 +358,16 @@ class Recorder(Callback):
     def _traced(self, trainer: Trainer, rows: Examples, updater: Updater, epoch: int) -> Trace:
         network = trainer.network
         draws = network.draws(len(rows), epoch=trainer.first_epoch + epoch)
-        with np.errstate(all="ignore"):  # numbers that are not finite are what a snapshot is to show
-            return trace(
-                network,
-                trainer.loss,
-                as_dense(rows.x),
-                rows.y,
-                weight=rows.weight,
-                draws=draws,
-                updater=updater,
-                lr=trainer.lr,
-            )
+        return trace(
+            network,
+            trainer.loss,
+            as_dense(rows.x),
+            rows.y,
+            weight=rows.weight,
+            draws=draws,
+            updater=updater,
+            lr=trainer.lr,
+        )
 
 
 def to_jsonl(snapshots: Iterable[Snapshot]) -> str:

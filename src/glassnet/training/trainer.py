@@ -17,12 +17,13 @@ from glassnet.data.encoding import Encoding
 from glassnet.data.examples import Examples
 from glassnet.data.split import split
 from glassnet.engine import choose, resolve_device
+from glassnet.engine.base import Totals
 from glassnet.errors import ConfigError, DataError, GlassnetWarning, NotFiniteError
 from glassnet.losses import Loss
 from glassnet.losses import loss as make_loss
 from glassnet.memory import check_memory
 from glassnet.messages import say
-from glassnet.network import Network
+from glassnet.network import Network, parameter_values
 from glassnet.optimisers import OPTIMISERS, Clip, Updater
 from glassnet.random import permutation
 from glassnet.regularisers import Regularisation
@@ -31,7 +32,11 @@ from glassnet.trace import checked_rows
 from glassnet.training.callbacks import Callback
 from glassnet.training.early_stopping import EarlyStopping
 from glassnet.training.history import History
+from glassnet.training.nonfinite import OnNonfinite, diverged
 from glassnet.training.preparation import Preparation, default_batch_size, default_loss
+
+HALTED = ("interrupted", "terminated")
+"""The codes of a history that ended before its time, and can go on."""
 
 
 class Trainer:
@@ -61,6 +66,8 @@ class Trainer:
         From 1; the epoch under way or last done, of this trainer's own.
     step : int
         Steps made in all.
+    done : int
+        Steps made in the epoch under way.
     lr : float
         Of the last step.
     device : str
@@ -104,13 +111,16 @@ class Trainer:
         self.base_lr = config.lr if config.lr is not None else self.optimiser.default_lr
         if memory is not None:
             self.updater.restore(memory, network)
+        self.policy = OnNonfinite(config.on_nonfinite)
         self.device = resolve_device(config.device, network.dtype)
         self.prepare = Preparation(network, self.loss, config.class_weight)
         engine, self.engine_reason = choose(network, self.loss, self.updater, self.device, config.engine)
         self.engine = engine(
             network, self.loss, self.updater, self.device, threads=config.threads, precision=config.precision
         )
-        copies = 1 + len(self.optimiser.slots) + (config.early_stopping is not None)
+        self.engine.reload()
+        state = 1 + len(self.optimiser.slots)
+        copies = state * (1 + self.engine.holds_copies) + (config.early_stopping is not None)
         check_memory(
             (copies, network.n_parameters), network.dtype, say("training (gradients, optimiser and best weights)")
         )
@@ -124,6 +134,14 @@ class Trainer:
         self.step = 0
         self.lr = self.base_lr
         self.schedule_state = self.schedule.start()
+        self.done = 0
+        self.totals: Totals | None = None
+        self.halting: tuple[str, str] | None = None
+        self._begun = False
+        self._within = False  # an epoch, between its beginning and its figures
+        self._seconds = 0.0  # of the epoch under way, in the run that was interrupted
+        self._started = 0.0
+        self._callback_states: list[Any] = []
         self._check_output()
 
     def fit(self, examples: Examples, validation: Examples | None = None, *, rows: np.ndarray | None = None) -> History:
@@ -147,16 +165,17 @@ class Trainer:
         DataError, ShapeError
             If the examples do not fit the network and the loss, or hold NaN or infinity.
         NotFiniteError
-            If a loss or a parameter is no longer finite after an epoch. The network is left as it then is.
+            If a number is no longer finite: it names which. The network has the parameters from before that step.
         """
-        if self.epoch:
+        if self._begun:
             raise ConfigError(say("a trainer trains once; make a new one to go on"))
         examples = self.prepare(examples)
-        self.validation = None if validation is None else self.prepare(validation)
         self.examples = examples
+        self.validation = None if validation is None else self.prepare(validation)
         rows = None if rows is None else checked_rows(rows, len(examples))
         if rows is not None and self.config.train_figures == "after":
             examples, rows = examples.take(rows), None
+            self.examples = examples
         n = len(examples) if rows is None else len(rows)
         self.batch_size = min(self.config.batch_size or default_batch_size(n), n)
         self.steps_per_epoch = -(-n // self.batch_size)
@@ -166,16 +185,20 @@ class Trainer:
             self.history.engine = self.engine_text()
             train_set = self.engine.place(examples)
             validation_set = None if self.validation is None else self.engine.place(self.validation)
+            self._begun = True
             self._call("on_train_begin")
+            self._restore_callbacks()
             try:
-                while self.epoch < self.config.epochs and not self.history.stop_code:
+                while self.epoch < self.config.epochs and not self.history.stop_code and not self.halting:
                     self._epoch(train_set, validation_set, rows)
-                if not self.history.stop_code:
-                    self.stop("epochs", say("all {epochs} epochs are done", epochs=self.config.epochs))
+                self._end()
             except NotFiniteError as error:
+                self.stop("diverged", str(error))
                 self._call("on_failure", error)
                 raise
             except KeyboardInterrupt:
+                if self.halting:  # it was asked for twice
+                    raise
                 self.stop("interrupted", say("interrupted in epoch {epoch}", epoch=self.epoch))
             self.engine.sync()
             self._call("on_train_end")
@@ -185,14 +208,90 @@ class Trainer:
         """End training after this epoch; ``code`` (not empty) and ``reason`` are kept in the history."""
         self.history.stop_code, self.history.stop_reason = code, reason
 
+    def halt(self, code: str, reason: str = "") -> None:
+        """End training after the step under way; may be called from a signal's handler or another thread."""
+        self.halting = code, reason
+        self.engine.halted = True
+
+    def _end(self) -> None:
+        """Say why there is no further epoch."""
+        if self.history.stop_code:
+            return
+        if self.epoch >= self.config.epochs and not self._within:
+            self.stop("epochs", say("all {epochs} epochs are done", epochs=self.config.epochs))
+        elif self.halting:
+            self.engine.sync()
+            self._call("on_halt")
+            code, reason = self.halting
+            own = {"terminated": say("told to end (SIGTERM) in epoch {epoch}", epoch=self.epoch)}
+            self.stop(code, reason or own.get(code, say("interrupted in epoch {epoch}", epoch=self.epoch)))
+
+    # What has to be known to go on
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a new trainer of the same configuration needs to :meth:`resume`: plain data and arrays.
+
+        The engine must be in sync, and no step under way: a callback calls ``trainer.engine.sync()`` first.
+        """
+        history = self.history
+        ended = history.stop_code not in ("", "epochs", "diverged", *HALTED)
+        return {
+            "epochs": self.epoch - self._within,
+            "done": self.done,
+            "step": self.step,
+            "base_lr": self.base_lr,
+            "lr": self.lr,
+            "schedule": dict(self.schedule_state),
+            "seconds": self._seconds + (time.perf_counter() - self._started if self._within else 0.0),
+            "totals": None if self.totals is None else self.totals.state(),
+            "parameters": parameter_values(self.network),
+            "updater": self.updater.state(),
+            "policy": self.policy.state(),
+            "history": [dict(record) for record in history.epochs],
+            "stop": [history.stop_code, history.stop_reason] if ended else ["", ""],
+            "callbacks": [[type(c).__name__, state] for c in self.callbacks if (state := c.state())],
+        }
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from a :meth:`state`, before :meth:`fit`; the numbers are then those of a run without a break.
+
+        Raises
+        ------
+        InputError
+            If it is the state of another network.
+        """
+        self.network.set_parameters(state["parameters"])
+        self.updater.restore(state["updater"], self.network)
+        self.engine.reload()
+        self.epoch, self.done, self.step = state["epochs"], state["done"], state["step"]
+        self.base_lr, self.lr = state["base_lr"], state["lr"]
+        self.schedule_state = dict(state["schedule"])
+        self._seconds = state["seconds"]
+        self.totals = None if state["totals"] is None else Totals.of_state(state["totals"])
+        self.policy.restore(state["policy"])
+        self.history.epochs = [dict(record) for record in state["history"]]
+        self.history.stop_code, self.history.stop_reason = state["stop"]
+        self._callback_states = [tuple(pair) for pair in state["callbacks"]]
+
+    def _restore_callbacks(self) -> None:
+        """Give each callback its state, by its class's name and in their order."""
+        for callback in self.callbacks:
+            for pair in self._callback_states:
+                if pair[0] == type(callback).__name__:
+                    callback.restore(pair[1])
+                    self._callback_states.remove(pair)
+                    break
+
     # The steps of an epoch
 
     def _epoch(self, train_set: Examples, validation_set: Examples | None, rows: np.ndarray | None) -> None:
         self.epoch += 1
+        self._within, self._started = True, time.perf_counter()
         self._call("on_epoch_begin")
-        started = time.perf_counter()
         order = self.order(len(train_set) if rows is None else len(rows))
         figures = self.run_epoch(train_set, order if rows is None else rows[order])
+        if figures is None:
+            return
         self.engine.sync()
         record: dict[str, Any] = {"epoch": self.epoch, **figures}
         penalty = self.penalty()
@@ -201,8 +300,9 @@ class Trainer:
         if validation_set is not None:
             figures = self.engine.evaluate(validation_set).metrics()
             record.update({f"val_{name}": value for name, value in figures.items()})
-        record.update(lr=self.lr, seconds=time.perf_counter() - started)
+        record.update(lr=self.lr, seconds=self._seconds + time.perf_counter() - self._started)
         self.history.epochs.append(record)
+        self._within, self._seconds, self.done, self.totals = False, 0.0, 0, None
         self._check_finite(record)
         self.schedule.epoch_end(self.schedule_state, record.get("val_loss", record["loss"]))
         self._call("on_epoch_end", record)
@@ -213,37 +313,46 @@ class Trainer:
             return np.arange(n)
         return permutation(n, seed=self.config.seed, epoch=self.first_epoch + self.epoch - 1)
 
-    def run_epoch(self, train_set: Examples, order: np.ndarray) -> dict[str, float]:
-        """All batches of an epoch; the training loss and metric."""
-        totals = None
+    def run_epoch(self, train_set: Examples, order: np.ndarray) -> dict[str, float] | None:
+        """The batches of an epoch that are left; the training loss and metric, or None if it was halted before."""
         listeners = [c for c in self.callbacks if type(c).on_batch_end is not Callback.on_batch_end]
-        done = 0
-        while done < self.steps_per_epoch:
-            start = done
+        self.policy.epoch_begin(self)
+        while self.done < self.steps_per_epoch:
+            if self.halting:
+                return None
+            start = self.done
             stops = [start - start % c.every + c.every for c in listeners]
-            done = min([*stops, self.steps_per_epoch])
-            count = done - start
-            factors = self.schedule.factors(
-                self.step, count, self.steps_per_epoch, self.config.epochs, self.schedule_state
-            )
-            part = self.engine.train(
-                train_set,
-                order,
-                first=start * self.batch_size,
-                epoch=self.first_epoch + self.epoch - 1,
-                batch_size=self.batch_size,
-                lrs=self.base_lr * factors,
-            )
-            totals = part if totals is None else totals + part
-            self.step += count
-            self.lr = float(self.base_lr * factors[-1])
+            self._steps(train_set, order, min([*stops, self.steps_per_epoch]) - start)
+            if self.engine.failed and not self.policy.recover(self, train_set, order):
+                continue
+            syncs = self.engine.syncs
             for callback in listeners:
-                if done % callback.every == 0 or done == self.steps_per_epoch:
+                if self.done % callback.every == 0 or self.done == self.steps_per_epoch:
                     callback.on_batch_end(self)
+            if self.engine.syncs > syncs:  # a callback may have changed the network
+                self.policy.hold(self)
         if self.config.train_figures == "after":
-            totals = self.engine.evaluate(train_set)
-        assert totals is not None
-        return totals.metrics()
+            return self.engine.evaluate(train_set).metrics()
+        assert self.totals is not None
+        return self.totals.metrics()
+
+    def _steps(self, train_set: Examples, order: np.ndarray, count: int) -> None:
+        """Have the engine make so many steps, or fewer if it is halted or fails, and keep count of them."""
+        factors = self.schedule.factors(self.step, count, self.steps_per_epoch, self.config.epochs, self.schedule_state)
+        lrs = self.base_lr * factors
+        self.totals = self.engine.train(
+            train_set,
+            order,
+            first=self.done * self.batch_size,
+            epoch=self.first_epoch + self.epoch - 1,
+            batch_size=self.batch_size,
+            lrs=lrs,
+            totals=self.totals,
+        )
+        made = self.engine.steps_made
+        self.done += made
+        self.step += made
+        self.lr = float(lrs[made - 1]) if made else self.lr
 
     def penalty(self) -> float | None:
         """The value of the ℓ1 and ℓ2 penalties, of a batch of average weight, or None without any."""
@@ -276,19 +385,14 @@ class Trainer:
             warnings.warn(text, GlassnetWarning, stacklevel=3)
 
     def _check_finite(self, record: dict[str, Any]) -> None:
-        losses = {name: record[name] for name in ("loss", "val_loss") if name in record}
-        names = [name for name, theta in self.network.parameters() if not np.isfinite(theta).all()]
-        if not names and all(map(math.isfinite, losses.values())):
-            return
-        text = say(
-            "training diverged in epoch {epoch}: {losses}, parameters not finite: {names}; "
-            "a lower learning rate than {lr:g}, scaled inputs or clip_norm usually help",
-            epoch=self.epoch,
-            losses=", ".join(f"{name} {value:g}" for name, value in losses.items()),
-            names=", ".join(names) or say("none"),
-            lr=self.base_lr,
-        )
-        raise NotFiniteError(text)
+        """The figures that are taken between the epochs; what happens in a step is noticed there."""
+        names = {"loss": say("the training loss"), "val_loss": say("the validation loss")}
+        for name, text in names.items():
+            if not math.isfinite(record.get(name, 0.0)):
+                raise diverged(self, text, record[name], quantity=name)
+        for name, theta in self.network.parameters():
+            if not np.isfinite(theta).all():
+                raise diverged(self, say("the parameter {name}", name=name), np.nan, quantity=name)
 
 
 def make_updater(config: TrainingConfig) -> Updater:
@@ -354,6 +458,10 @@ def train(
         "GL5", "PQ0.5", "UP3", "patience10"; needs ``validation``.
     monitor : {"loss", "metric"}, default "loss"
     restore_best : bool, default True
+    on_nonfinite : {"stop", "skip", "halve"}, default "stop"
+        When NaN or infinity arises in a step. "stop": go back to the parameters from before it and raise
+        NotFiniteError. "skip": leave its batch out. "halve": go back to the beginning of the epoch and halve the
+        learning rate. The last two warn.
     train_figures : {"running", "after"}, default "running"
         Training loss and metric as they were during the epoch (dropout on), or of all rows after it.
     class_weight : "balanced" or dict, optional

@@ -222,6 +222,7 @@ class Network final : public Stack {
     Buffer<T> targets;  // (n[L], n)
     Buffer<T> gradient;
     Buffer<int32_t> counts, next;  // of each column's entries among this thread's samples
+    bool not_finite = false;       // whether a number of this step is NaN or infinite
   };
 
   // The same for all threads in a step.
@@ -285,6 +286,7 @@ class Network final : public Stack {
   template <int vectors, class Entries>
   [[gnu::noinline]] void forward_sparse(Entries entries, const Batch& batch, Range panels, Range units, long base,
                                         Scratch& own);
+  [[gnu::noinline]] void look_at_z(const Batch& batch, long p, long base, const T* z, long units, Scratch& own);
   [[gnu::noinline]] void finish(const Batch& batch, int l, long p, long base, Range units, Scratch& own);
   [[gnu::noinline]] void drop(const Batch& batch, int l, long p, long base, Range units, T* a, T* factor) const;
   void pack(int l, long p, Range units, const T* a);
@@ -295,9 +297,10 @@ class Network final : public Stack {
   template <int vectors, class Entries>
   [[gnu::noinline]] void sparse_gradients(Entries entries, const Batch& batch, Range units, Scratch& own);
   template <int vectors, class Entries>
-  [[gnu::noinline]] void scatter(Entries entries, const Batch& batch, Range units);
+  [[gnu::noinline]] void scatter(Entries entries, const Batch& batch, Range units, Scratch& own);
   [[gnu::noinline]] void bias_gradients(const Batch& batch, int l, Range units, Scratch& own);
-  void apply(Layer<T, pairs>& layer, bool weights, long offset, T* g, long count, const Step<T>& step) const;
+  void apply(Layer<T, pairs>& layer, bool weights, long offset, T* g, long count, const Step<T>& step,
+             Scratch& own) const;
   double square_of_gradient(const Layer<T, pairs>& layer, long u) const;
   void update_clipped(const Batch& batch, Layer<T, pairs>& layer, Range units, T scale, Scratch& own);
   void limit_norms(Layer<T, pairs>& layer, Range units);
@@ -684,6 +687,18 @@ void Network<T, pairs>::forward_layer(const Batch& batch, int l, Range panels, R
   }
 }
 
+// Notes a z that is not finite, of a sample that counts: σ may hide it from the loss.
+template <class T, bool pairs>
+void Network<T, pairs>::look_at_z(const Batch& batch, long p, long base, const T* z, long units, Scratch& own) {
+  Bits<T> found[n] = {};
+  for (long m = 0; m < units; m++)
+    for (int i = 0; i < n; i++) found[i] |= exponent_carry(z[m * n + i]);
+  const T* weights = static_cast<const T*>(batch.examples->weight);
+  for (long i = 0; i < samples_in(batch, p, base); i++)
+    if (carried<T>(found[i]) && (weights == nullptr || weights[batch.rows((p - base) * n + i)] > 0))
+      own.not_finite = true;
+}
+
 // From z to a and ∂a/∂z, with dropout, for some units of one panel.
 template <class T, bool pairs>
 void Network<T, pairs>::finish(const Batch& batch, int l, long p, long base, Range units, Scratch& own) {
@@ -694,6 +709,7 @@ void Network<T, pairs>::finish(const Batch& batch, int l, long p, long base, Ran
   const bool packed = pairs && l < depth_;
   T* a = packed ? own.column.get() : place.a.get() + offset;
   T* factor = place.factor.get() + offset;
+  if (batch.training) look_at_z(batch, p, base, factor, rows.last - rows.first, own);
   if (spec.activation == Activation::softmax) {
     T largest[n], sum[n] = {};
     for (int i = 0; i < n; i++) largest[i] = factor[i];
@@ -854,6 +870,7 @@ auto Network<T, pairs>::output_errors(const Batch& batch, long p, long base, dou
     if (weight[i] > 0) sums.loss += weight[i] * static_cast<double>(terms[i]);
   }
   if (!batch.training) return sums;
+  if (!std::isfinite(sums.loss)) own.not_finite = true;
 
   for (long m = 0; m < outputs; m++)  // samples that are not there, or do not count, have no error whatever they hold
     for (int i = 0; i < n; i++) a[m * n + i] = share[i] == 0 ? T(0) : a[m * n + i];
@@ -995,8 +1012,9 @@ Step<T> Network<T, pairs>::step_of(double lr, int64_t t, double weight, bool wei
 // What becomes of a gradient: the update of its parameters; or it is kept until the whole gradient's norm is known.
 template <class T, bool pairs>
 void Network<T, pairs>::apply(Layer<T, pairs>& layer, bool weights, long offset, T* g, long count,
-                              const Step<T>& step) const {
+                              const Step<T>& step, Scratch& own) const {
   T* theta = (weights ? layer.W : layer.b).get() + offset;
+  if (step.clip_value != 0 && !all_finite(g, count)) own.not_finite = true;  // clipped, infinity would not be seen
   regularise(g, theta, count, step);
   if (rules_.clip_norm > 0) {
     const Buffer<T>& kept = weights ? layer.gradient_W : layer.gradient_b;
@@ -1004,7 +1022,7 @@ void Network<T, pairs>::apply(Layer<T, pairs>& layer, bool weights, long offset,
     return;
   }
   Buffer<T>* slots = weights ? layer.slots_W : layer.slots_b;
-  update_(theta, slots[0].get() + offset, slots[1].get() + offset, g, count, step);
+  if (!update_(theta, slots[0].get() + offset, slots[1].get() + offset, g, count, step)) own.not_finite = true;
 }
 
 // This member's share of a layer's weights, in squares of n inputs by n units.
@@ -1035,7 +1053,7 @@ void Network<T, pairs>::weight_gradients(const Batch& batch, int l, int member, 
                                         std::min<long>(block_steps<T>, steps - s), g,
                                         s == 0 ? Start::zero : Start::previous);
     }
-    apply(layer, true, offset, g, rows * n, batch.weights);
+    apply(layer, true, offset, g, rows * n, batch.weights, own);
     if (rules_.clip_norm == 0) refresh(layer, u, u + 1, k, k + rows);
   }
 }
@@ -1076,7 +1094,7 @@ void Network<T, pairs>::sparse_gradients(Entries entries, const Batch& batch, Ra
         for (int s = 1; s < sets; s++) sums[0][q] += sums[s][q];
         store(g + q * v, sums[0][q]);
       }
-      apply(layer, true, layer.place_of(u * n, k), g, width, batch.weights);
+      apply(layer, true, layer.place_of(u * n, k), g, width, batch.weights, own);
     }
   }
 }
@@ -1084,16 +1102,20 @@ void Network<T, pairs>::sparse_gradients(Entries entries, const Batch& batch, Ra
 // The same for plain gradient descent on a small batch: each entry's part of the gradient goes straight into W.
 template <class T, bool pairs>
 template <int vectors, class Entries>
-void Network<T, pairs>::scatter(Entries entries, const Batch& batch, Range units) {
+void Network<T, pairs>::scatter(Entries entries, const Batch& batch, Range units, Scratch& own) {
   constexpr int v = lanes<T>, width = vectors * v;
   const Layer<T, pairs>& layer = layers_[0];
+  Vector<T> odd = {};  // NaN where an error is not finite
   for (long u = units.first; u < units.last; u += width / n) {
     T* W = layer.at(layer.W, u, 0);
     const T* delta = places_[1].delta_rows.get() + u * capacity_ * n * n;
     for (long i = 0; i < batch.rows.count; i++) {
       Vector<T> moved[vectors];
 #pragma GCC unroll 8
-      for (int q = 0; q < vectors; q++) moved[q] = load(delta + i * width + q * v) * batch.weights.lr;
+      for (int q = 0; q < vectors; q++) {
+        moved[q] = load(delta + i * width + q * v) * batch.weights.lr;
+        odd += moved[q] - moved[q];
+      }
       const int64_t end = sparse_.end[i];
       for (int64_t e = sparse_.begin[i]; e < end; e++) {
         T* to = W + entries.columns[e] * width;
@@ -1103,6 +1125,8 @@ void Network<T, pairs>::scatter(Entries entries, const Batch& batch, Range units
       }
     }
   }
+  for (int j = 0; j < v; j++)
+    if (odd[j] != 0) own.not_finite = true;
 }
 
 template <class T, bool pairs>
@@ -1131,7 +1155,7 @@ void Network<T, pairs>::bias_gradients(const Batch& batch, int l, Range units, S
       for (int q = 0; q < v; q++) sum += load(square + q * v);
       store(g + first, sum);
     }
-    apply(layer, false, u * n, g, here, batch.biases);
+    apply(layer, false, u * n, g, here, batch.biases, own);
   }
 }
 
@@ -1157,8 +1181,9 @@ void Network<T, pairs>::update_clipped(const Batch& batch, Layer<T, pairs>& laye
       const T* kept = (weights ? layer.gradient_W : layer.gradient_b).get() + offset;
       for (long j = 0; j < here; j++) g[j] = kept[j] * scale;
       Buffer<T>* slots = weights ? layer.slots_W : layer.slots_b;
-      update_((weights ? layer.W : layer.b).get() + offset, slots[0].get() + offset, slots[1].get() + offset, g, here,
-              weights ? batch.weights : batch.biases);
+      if (!update_((weights ? layer.W : layer.b).get() + offset, slots[0].get() + offset, slots[1].get() + offset, g,
+                   here, weights ? batch.weights : batch.biases))
+        own.not_finite = true;
     };
     for (long k = 0; k < layer.inputs; k++) step(true, layer.place_of(u * n, k));
     if (layer.spec.bias) step(false, u * n);
@@ -1273,14 +1298,16 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
   std::vector<double> panel_squares(static_cast<size_t>(most_panels * outputs));
   std::vector<double> unit_squares(static_cast<size_t>(rules_.clip_norm > 0 ? widest_ / n + 1 : 0) *
                                    static_cast<size_t>(depth_));
-  Sums totals;
-  totals.squares.assign(static_cast<size_t>(outputs), 0.0);
+  Sums totals = plan.before;
+  totals.squares.resize(static_cast<size_t>(outputs), 0.0);
   steps_done = 0;
+  std::atomic<bool> not_finite{false};
   Watch watch(interrupt);
   Barrier barrier(members);
 
   run_team(members, [&](int member) {
     Scratch& own = scratch_[static_cast<size_t>(member)];
+    own.not_finite = false;
     const auto units_of = [&](const Layer<T, pairs>& layer, bool split) {
       if (!split) return Range{0, layer.panels};
       const long step = layer.width / n;
@@ -1344,7 +1371,7 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
             if (sorts)
               sparse_gradients<vectors>(entries, batch, units, own);
             else
-              scatter<vectors>(entries, batch, units);
+              scatter<vectors>(entries, batch, units, own);
           });
         bias_gradients(batch, l, units, own);
       }
@@ -1374,6 +1401,7 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
         for (int l = lowest_; l <= depth_; l++)
           if (!layers_[l - 1].spec.frozen) limit_norms(layers_[l - 1], units_of(layers_[l - 1], true));
       }
+      if (own.not_finite) not_finite.store(true, std::memory_order_relaxed);
       if (member == 0) {
         for (long p = 0; p < batch.panels; p++) {
           const PanelSums& sums = panel_sums[static_cast<size_t>(p)];
@@ -1387,9 +1415,11 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
         watch.look();
       }
       barrier.wait();
-      if (watch.stopped()) return;
+      if (watch.stopped() || not_finite.load(std::memory_order_relaxed)) return;
     }
   });
+  failed = not_finite.load();
+  if (failed) steps_done--;
   return totals;
 }
 

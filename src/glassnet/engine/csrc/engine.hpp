@@ -79,17 +79,18 @@ struct Examples {
   const void* weight = nullptr;      // (N,) of the stack's own type, or null
 };
 
+struct Sums {
+  double weight = 0, loss = 0, hits = 0;
+  std::vector<double> squares;  // per output
+};
+
 struct Plan {  // the steps to make
   const int64_t* order = nullptr;
   int64_t rows = 0;  // length of order
   int64_t first = 0, batch = 1, epoch = 0, t = 0;
   const double* lrs = nullptr;
   int64_t steps = 0;
-};
-
-struct Sums {
-  double weight = 0, loss = 0, hits = 0;
-  std::vector<double> squares;  // per output
+  Sums before;  // what the epoch's earlier steps summed up; it is added to, so that the sums do not show the split
 };
 
 using Interrupt = std::function<bool()>;  // asked now and then by the calling thread; true: stop after this step
@@ -106,6 +107,7 @@ class Stack {
   virtual Sums evaluate(const Examples& examples, const Interrupt& interrupt) = 0;
   virtual void forward(const Examples& examples, void* out, const Interrupt& interrupt) = 0;
   int64_t steps_done = 0;  // by the last train
+  bool failed = false;     // whether a step after these was made, in which a number was not finite
 };
 
 #define GLASSNET_DECLARE(isa)                            \

@@ -2,6 +2,7 @@
 // the update rules. The formulas are those of glassnet/activations.py and glassnet/optimisers.py.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -10,6 +11,23 @@
 #include "simd.hpp"
 
 namespace glassnet::GLASSNET_ISA {
+
+// The highest bit is set if the number is NaN or infinite: 1 is added to its exponent, which is then the largest.
+template <class T>
+inline Bits<T> exponent_carry(T x) {
+  constexpr int mantissa = sizeof(T) == 4 ? 23 : 52;
+  return (std::bit_cast<Bits<T>>(x) & (~Bits<T>{0} >> 1)) + (Bits<T>{1} << mantissa);
+}
+template <class T>
+inline bool carried(Bits<T> found) {
+  return found >> (8 * sizeof(T) - 1) != 0;
+}
+template <class T>
+inline bool all_finite(const T* values, long n) {
+  Bits<T> found = 0;
+  for (long i = 0; i < n; i++) found |= exponent_carry(values[i]);
+  return !carried<T>(found);
+}
 
 // eˣ. In float: x = n ln 2 + r, a polynomial of r (Cephes), and n into the exponent; saturates instead of overflowing.
 struct ExpParts {
@@ -161,14 +179,15 @@ inline void regularise(T* __restrict g, const T* __restrict theta, long n, const
   }
 }
 
-// θ ← (1 − decay) θ, then the optimiser's step with g.
+// θ ← (1 − decay) θ, then the optimiser's step with g. Whether θ and what the optimiser remembers are finite then.
 template <class T>
-using Update = void (*)(T* theta, T* first, T* second, const T* g, long n, const Step<T>& step);
+using Update = bool (*)(T* theta, T* first, T* second, const T* g, long n, const Step<T>& step);
 
 template <Optimiser rule, class T>
-void update(T* __restrict theta, T* __restrict first, T* __restrict second, const T* __restrict g, long n,
+bool update(T* __restrict theta, T* __restrict first, T* __restrict second, const T* __restrict g, long n,
             const Step<T>& step) {
   const T lr = step.lr, shrink = step.shrink;
+  Bits<T> found = 0;
   for (long i = 0; i < n; i++) {
     if constexpr (rule == Optimiser::sgd) {
       theta[i] = theta[i] * shrink - lr * g[i];
@@ -188,7 +207,11 @@ void update(T* __restrict theta, T* __restrict first, T* __restrict second, cons
       const T root = std::sqrt(v * step.square_correction) + step.epsilon;
       theta[i] = theta[i] * shrink - lr * (m * step.mean_correction) / root;
     }
+    found |= exponent_carry(theta[i]);
+    if constexpr (rule == Optimiser::rmsprop) found |= exponent_carry(first[i]);
+    if constexpr (rule == Optimiser::adam) found |= exponent_carry(second[i]);
   }
+  return !carried<T>(found);
 }
 
 template <class T>

@@ -5,6 +5,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
@@ -313,10 +314,13 @@ class Binding {
     stack_->get(layer, slot, W.data(), b ? b->data() : nullptr);
   }
 
+  using Before = std::tuple<double, double, double, std::vector<double>>;
   nb::tuple train(nb::handle x, const AnyArray& y, const std::optional<AnyArray>& weight, const Indices& order,
                   int64_t first, int64_t epoch, int64_t batch_size,
-                  const nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>& lrs, int64_t t) {
+                  const nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>& lrs, int64_t t,
+                  const Before& before, const nb::object& halted) {
     stack_->steps_done = 0;
+    stack_->failed = false;
     const Input input(*this, x, y, weight);
     const int64_t rows = static_cast<int64_t>(order.shape(0)), steps = static_cast<int64_t>(lrs.shape(0));
     expect(batch_size >= 1 && first >= 0 && epoch >= 0, "first and epoch must not be negative, batch_size above 0");
@@ -324,9 +328,11 @@ class Binding {
     const int64_t last = std::min(rows, first + steps * batch_size);
     for (int64_t i = first; i < last; i++)
       expect(0 <= order.data()[i] && order.data()[i] < input.examples.rows, "the order names a row that is not there");
-    const glassnet::Plan plan{order.data(), rows, first, batch_size, epoch, t, lrs.data(), steps};
-    Signals signals;
-    Sums sums;
+    const auto& [weight_before, loss_before, hits_before, squares_before] = before;
+    const Sums sums_before{weight_before, loss_before, hits_before, squares_before};
+    const glassnet::Plan plan{order.data(), rows, first, batch_size, epoch, t, lrs.data(), steps, sums_before};
+    Signals signals(halted);
+    Sums sums = sums_before;
     if (steps > 0) {
       nb::gil_scoped_release release;
       sums = stack_->train(input.examples, plan, [&] { return signals.came(); });
@@ -361,6 +367,7 @@ class Binding {
   }
 
   int64_t steps_done() const { return stack_->steps_done; }
+  bool failed() const { return stack_->failed; }
 
  private:
   // Examples as the engine takes them, checked; the arrays live as long as this does.
@@ -410,18 +417,22 @@ class Binding {
   };
 
   // Whether a signal came while the interpreter was left alone; Python's own handlers run, in its main thread.
+  // halted(), if it is given, says whether to stop for another reason.
   class Signals {
    public:
+    explicit Signals(nb::object halted = nb::none()) : halted_(std::move(halted)) {}
     bool came() {
       nb::gil_scoped_acquire acquire;
       came_ = came_ || PyErr_CheckSignals() != 0;
-      return came_;
+      if (came_ || halted_.is_none()) return came_;
+      return nb::cast<bool>(halted_());
     }
     void raise() const {
       if (came_) throw nb::python_error();
     }
 
    private:
+    nb::object halted_;
     bool came_ = false;
   };
 
@@ -503,8 +514,9 @@ NB_MODULE(_native, module) {
       .def("set_slot", &Binding::set, "layer"_a, "slot"_a, "W"_a, "b"_a.none())
       .def("get_slot", &Binding::get, "layer"_a, "slot"_a, "W"_a, "b"_a.none())
       .def("train", &Binding::train, "x"_a, "y"_a, "weight"_a.none(), "order"_a, "first"_a, "epoch"_a, "batch_size"_a,
-           "lrs"_a, "t"_a)
+           "lrs"_a, "t"_a, "before"_a, "halted"_a.none())
       .def("evaluate", &Binding::evaluate, "x"_a, "y"_a, "weight"_a.none())
       .def("forward", &Binding::forward, "x"_a, "out"_a)
-      .def_prop_ro("steps_done", &Binding::steps_done, "Steps made by the last call of train.");
+      .def_prop_ro("steps_done", &Binding::steps_done, "Steps made by the last call of train.")
+      .def_prop_ro("failed", &Binding::failed, "Whether in the step after these a number was not finite.");
 }

@@ -69,8 +69,6 @@ inline void philox(uint32_t block, uint32_t position, uint32_t epoch, uint32_t w
 // The blocks of as many positions from the given one as a vector of T has lanes: word w of them in the low bits of the
 // lanes of words[w].
 template <class T>
-using Bits = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
-template <class T>
 inline void philox_of(uint32_t block, uint32_t position, uint32_t epoch, uint32_t where, uint64_t seed,
                       Vector<Bits<T>> (&words)[4]) {
   constexpr int count = 8 / static_cast<int>(sizeof(T));  // of float the even positions, and the odd ones

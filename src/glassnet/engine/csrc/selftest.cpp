@@ -341,7 +341,7 @@ double worst(const InstructionSet& set, const Case& c, bool bfloat16, int thread
   Plain plain(c, start);
   double worst = 0;
   for (int64_t epoch = 0; epoch < 2; epoch++) {
-    const Plan plan{data.order.data(), rows, 0, c.batch, epoch, epoch * steps, lrs.data(), steps};
+    const Plan plan{data.order.data(), rows, 0, c.batch, epoch, epoch * steps, lrs.data(), steps, {}};
     const Sums sums = stack->train(examples, plan, nullptr);
     double loss = 0;
     for (int64_t step = 0; step < steps; step++) {

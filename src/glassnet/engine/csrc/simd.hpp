@@ -54,6 +54,10 @@ struct VectorOf {
 template <class T>
 using Vector = typename VectorOf<T>::type;
 
+// The bits of a number.
+template <class T>
+using Bits = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
+
 template <class T>
 inline Vector<T> load(const T* from) {
   return *reinterpret_cast<const Vector<T>*>(from);
