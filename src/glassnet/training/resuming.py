@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import shutil
 import warnings
@@ -31,14 +32,12 @@ def describe(
     config: dict[str, Any], trainer: Trainer, train_set: Examples, validation_set: Examples | None
 ) -> dict[str, Any]:
     """What a checkpoint says about its run, as plain data: what must be the same where it goes on."""
-    from glassnet import __version__
-
     return {
         "config": json.loads(json.dumps(config)),
         "data": fingerprint(train_set, validation_set),
         "engine": trainer.engine.name,
         "instructions": getattr(trainer.engine, "isa", None),
-        "version": __version__,
+        "version": importlib.metadata.version("glassnet"),
     }
 
 
