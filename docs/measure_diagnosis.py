@@ -35,7 +35,7 @@ from cases import diagnosis as cases  # noqa: E402
 from cases import diagnosis_unseen as unseen  # noqa: E402
 
 PAGE = Path(__file__).parent / "diagnosis.md"
-SEEDS = range(100, 104)
+SEEDS = range(200, 203)
 """Others than those that the limits of the rules were set with."""
 THREADS = 2
 
@@ -75,7 +75,7 @@ def codes(make, options, seed):
 
 def diseases():
     """How many planted diseases are found."""
-    sets = (("known", [*cases.PLANTED, *cases.LONG]), ("other", unseen.UNSEEN_PLANTED))
+    sets = (("known", [*cases.PLANTED, *cases.LONG]), ("other", [*unseen.UNSEEN_PLANTED, *unseen.UNSEEN_LONG]))
     planted, hits = collections.Counter(), collections.Counter()
     for name, rows in sets:
         for code, make, options in rows:
@@ -93,7 +93,7 @@ def diseases():
     counted = [[sum(c[key] for key in c if key[0] == name) for c in (hits, planted)] for name, _ in sets]
     total = [f"{found} of {all_}" for found, all_ in counted]
     lines.append(["all", "", *total])
-    heads = ["code", "what is looked for", "found, in the cases that limits were set with", "found, in others"]
+    heads = ["code", "what is looked for", "found, first list", "found, second list"]
     write("diseases", table(heads, lines) + "\n\n" + signed())
 
 
@@ -101,8 +101,8 @@ def healthy():
     """How many healthy runs get a finding."""
     lines = []
     sets = (
-        ("limits were set with these kinds", [*cases.HEALTHY, *cases.HEALTHY_LONG], range(100, 106)),
-        ("others", unseen.UNSEEN_HEALTHY, range(100, 104)),
+        ("first list", [*cases.HEALTHY, *cases.HEALTHY_LONG], range(200, 205)),
+        ("second list", [*unseen.UNSEEN_HEALTHY, *unseen.UNSEEN_HEALTHY_LONG], range(200, 203)),
     )
     for name, rows, seeds in sets:
         runs, alarms = 0, collections.Counter()
