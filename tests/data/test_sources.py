@@ -428,3 +428,13 @@ def test_bad_objects(source: object, options: dict[str, object], message: str) -
 def test_a_long_list_of_columns_is_cut() -> None:
     with pytest.raises(DataError, match=r"c18, c19, \.\.\. \(50 in all\)"):
         load_source({f"c{place}": [1] for place in range(50)}, target="price")
+
+
+def test_a_folder_without_data_does_not_hide_a_bundled_set(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("iris").mkdir()
+    (Path("iris") / "config.json").write_text("{}")
+    assert load_source("iris").train.rows == 150
+    (Path("iris") / "rows.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match="rows"):
+        load_source("iris")

@@ -68,9 +68,12 @@ def _load_named(source: str | Path, target: str | int | None, need_target: bool)
         is_there = path.exists()
     except (OSError, RuntimeError, ValueError):  # no such home, a name that is too long
         is_there = False
-    if is_there:
-        return _load_folder(path, target, need_target) if path.is_dir() else _load_file(path, target, need_target)
     name = str(source).replace("-", "_").lower()
+    is_folder = is_there and path.is_dir()
+    if is_folder and name in BUNDLED and not _holds_data(path):
+        is_there = False  # a run's folder, say, that has the set's name
+    if is_there:
+        return _load_folder(path, target, need_target) if is_folder else _load_file(path, target, need_target)
     if name in BUNDLED:
         return _load_bundled(name, target, need_target)
     candidates = {known: known for known in BUNDLED}
@@ -106,6 +109,14 @@ def _load_file(path: Path, target: str | int | None, need_target: bool) -> Sourc
         known=", ".join((*files.TABLE_ENDINGS, *files.PARQUET_ENDINGS, ".npz", ".npy", "idx3-ubyte", "idx3-ubyte.gz")),
     )
     raise DataError(text)
+
+
+def _holds_data(folder: Path) -> bool:
+    """Whether a folder has a file that :func:`_load_folder` might read."""
+    names = [entry.name.lower() for entry in folder.iterdir()]
+    return any(
+        name.endswith(files.PARQUET_ENDINGS) or name.startswith(("train-images", "t10k-images")) for name in names
+    )
 
 
 def _load_folder(path: Path, target: str | int | None, need_target: bool) -> Source:
