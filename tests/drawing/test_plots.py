@@ -55,7 +55,7 @@ def test_the_kinds_that_apply(runs, name):
     assert set(that_apply([Shown(runs / name)])) == APPLY[name]
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["light", "dark"])
 @pytest.mark.parametrize("name", ["digits", LONG, "one", "numbers", "petals"])
 def test_no_two_texts_overlap(runs, rendered, name, dark):
     shown = Shown(runs / name)
@@ -213,7 +213,7 @@ class Page(HTMLParser):
         self.ids += [value for key, value in attrs if key == "id"]
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("language", ["en", pytest.param("zh", marks=pytest.mark.slow)])
 def test_the_report(runs, tmp_path, language):
     use_language(language)
     try:
@@ -234,6 +234,7 @@ def test_the_report(runs, tmp_path, language):
         assert reference in page.ids
 
 
+@pytest.mark.slow
 def test_the_report_has_the_findings(tmp_path):
     glassnet.fit("iris", init="zeros", epochs=8, out=tmp_path / "run", record=True)
     text = write_report(tmp_path / "run").read_text(encoding="utf-8")
