@@ -128,7 +128,7 @@ def cost():
     }
     seconds = collections.defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
-        for turn in range(9):
+        for turn in range(7):
             ways = {
                 "off": None,
                 "recorder": Recorder(),
@@ -147,7 +147,7 @@ def cost():
     epochs = statistics.median(e for _, e in seconds["off"])
     lines.insert(0, ["off", f"{epochs:.3f}", "0", "0 %"])
     heads = ["10 epochs of MNIST, 784-256-10, batch 256", "seconds of training", "seconds of recording", "share"]
-    text = f"Medians of 9 runs, taken in turns, {THREADS} threads. "
+    text = f"Medians of 7 runs, taken in turns, {THREADS} threads. "
     write("cost", table(heads, lines) + "\n\n" + text + signed())
 
 
