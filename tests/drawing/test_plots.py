@@ -15,10 +15,11 @@ from glassnet.cli import main
 from glassnet.drawing import canvas
 from glassnet.drawing.plots import KINDS, Shown, plot, series, that_apply
 from glassnet.drawing.plots.kinds import figure_of, labels
-from glassnet.drawing.report import write_report
+from glassnet.drawing.report import _colours, write_report
 from glassnet.errors import ConfigError, InputError
 from glassnet.messages import use_language
 from glassnet.runs import SNAPSHOTS
+from glassnet.training import History
 
 LONG = "a-run-with-a-name-that-is-longer-than-any-legend-could-hold-0123456789"
 
@@ -64,6 +65,55 @@ def test_no_two_texts_overlap(runs, rendered, name, dark):
             assert rendered(figure_of(kind, [shown], theme))
 
 
+@pytest.mark.slow
+def test_a_legend_of_layers_says_if_some_are_left_out(runs, rendered):
+    for name, message in (("digits", False), (LONG, True)):
+        for kind in ("norms", "health", "distributions"):
+            with canvas.themed(False) as theme:
+                texts = rendered(figure_of(kind, [Shown(runs / name)], theme))
+            assert any("8 of 10 layers" in text for text in texts) == message
+
+
+def test_a_layer_has_one_colour(runs):
+    """Also where the last layer, which has no ReLU, is not shown."""
+    with canvas.themed(False) as theme:
+        figure = figure_of("health", [Shown(runs / "digits")], theme)
+    dead, ratio = ([line for line in axes.get_lines() if "layer" in line.get_label()] for axes in figure.axes[:2])
+    assert [line.get_label() for line in dead] == ["layer 1", "layer 2"]
+    assert [line.get_color() for line in dead] == [line.get_color() for line in ratio][:2]
+
+
+@pytest.mark.parametrize("kind", ["norms", "distributions", "health"])
+def test_one_layer(runs, rendered, kind):
+    shown = [Shown(runs / LONG)]
+    shown += [Shown(runs / "digits")] if KINDS[kind].several else []
+    for several in (shown[:1], shown):
+        with canvas.themed(False) as theme:
+            texts = rendered(figure_of(kind, several, theme, layer=7))
+        assert "layer 7" in texts
+        assert "layer 1" not in texts
+
+
+def test_no_panel_is_empty(runs):
+    with canvas.themed(False) as theme:
+        figure = figure_of("health", [Shown(runs / name) for name in ("digits", LONG)], theme)
+    for axes in figure.axes:
+        assert axes.get_lines() or not axes.axison
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "some"),
+    [(2e-4, 2e-3, {"5·10⁻⁴", "0.002"}), (0.3, 0.9, {"0.4", "0.8"}), (0.03, 40, set())],
+)
+def test_logarithmic_axes_have_numbers(rendered, low, high, some):
+    history = History([{"epoch": k, "lr": lr} for k, lr in ((1, low), (2, high))])
+    with canvas.themed(False) as theme:
+        figure = series.draw_learning_rate([("run", series.learning_rate(history))], theme)
+        texts = set(rendered(figure))
+    assert some <= texts
+    assert len([text for text in texts if re.match(r"\d|\$\\mathdefault\{10", text)]) >= 4
+
+
 @pytest.mark.parametrize("kind", ["curves", "norms", "health", "lr"])
 def test_several_runs(runs, rendered, kind):
     shown = [Shown(runs / name) for name in ("digits", LONG, "numbers")]
@@ -73,10 +123,40 @@ def test_several_runs(runs, rendered, kind):
     assert LONG[:23] + "…" in texts
 
 
-def test_runs_of_the_same_name_are_told_apart(runs, tmp_path):
-    assert labels([Shown(runs / "digits"), Shown(runs / "one"), Shown(runs / "digits")]) == [
-        *("digits (1)", "one", "digits (3)"),
-    ]
+LABELS = [
+    (["a/digits", "a/one", "a/digits"], ["digits (1)", "one", "digits (3)"]),
+    (["a/iris", "b/iris", "b/one"], ["a/iris", "b/iris", "one"]),
+    (["a/" + LONG + "-first", "a/" + LONG + "-second"], ["…first", "…second"]),
+    (["a/" + LONG, "a/" + LONG + "-b"], ["…23456789", "…23456789-b"]),
+    (["a/" + LONG, "a/one"], [LONG[:23] + "…", "one"]),
+]
+
+
+@pytest.mark.parametrize(("folders", "names"), LABELS, ids=lambda value: value[0][:12])
+def test_runs_are_told_apart(tmp_path, folders, names):
+    for folder in folders:
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "config.json").write_text("{}")
+    assert labels([Shown(tmp_path / folder) for folder in folders]) == names
+
+
+def test_names_of_runs_mean_nothing_to_the_legend(runs, tmp_path, rendered):
+    for name in ("_hidden", "$x^2$"):
+        (tmp_path / name).symlink_to(runs / "one")
+    shown = [Shown(tmp_path / name) for name in ("_hidden", "$x^2$")]
+    with pytest.MonkeyPatch.context() as patch, canvas.themed(False) as theme:
+        patch.setattr(Shown, "name", property(lambda self: self.folder.name))
+        patch.setattr("glassnet.drawing.plots.kinds.labels", lambda shown: [run.name for run in shown])
+        assert {"_hidden", "$x^2$"} <= set(rendered(figure_of("curves", shown, theme)))
+
+
+def test_no_two_runs_look_alike(runs):
+    looks = {
+        (look["color"], look["marker"]) for look in (series._run_looks(k, [1, 2]) for k in range(series.MOST_RUNS))
+    }
+    assert len(looks) == series.MOST_RUNS
+    with canvas.themed(False) as theme, pytest.raises(ConfigError, match="at most 35 runs can be told apart, not 36"):
+        figure_of("lr", [Shown(runs / "one")] * 36, theme)
 
 
 def test_the_texts_of_the_curves(runs, rendered):
@@ -109,15 +189,8 @@ def test_the_lines_are_the_snapshots(runs):
 
 def test_many_layers_are_folded():
     assert series._folded(4) == [0, 1, 2, 3]
-    assert series._folded(50)[::5] == [0, 49]
+    assert series._folded(50)[::7] == [0, 49]
     assert len(series._folded(50)) == series.MOST_LAYERS
-
-
-def test_one_layer_of_distributions(runs, rendered):
-    with canvas.themed(False) as theme:
-        texts = rendered(figure_of("distributions", [Shown(runs / LONG)], theme, layer=7))
-    assert "layer 7" in texts
-    assert "layer 1" not in texts
 
 
 def test_curves_need_no_data(runs, tmp_path):
@@ -180,7 +253,12 @@ REFUSED = [
     (["digits", "one", "--kind", "confusion"], "several go into: curves, norms, health, lr"),
     (["digits", "--kind", "distributions", "--layer", "9"], "layers 1 to 3"),
     (["digits", "--kind", "distributions", "--layer", "0"], "layers 1 to 3"),
+    (["digits", "--kind", "norms", "--layer", "9"], "layers 1 to 3"),
+    (["digits", "--kind", "health", "--layer", "9", "--json"], "layers 1 to 3"),
+    (["digits", "--kind", "norms,lr", "--layer", "1"], "lr shows no layers; --layer goes with: norms, distributions"),
+    (["petals", "--kind", "weights", "--json"], "the run's input is no image"),
     (["digits", "--format", "gif"], "png, svg, pdf"),
+    (["digits", "--kind", "lr", "--out", "rate.gif"], "'.gif'"),
     (["digits", "--out", "all.png"], "several pictures do not go into one file"),
     (["nothing"], "holds no run"),
 ]
@@ -191,6 +269,21 @@ def test_what_is_refused(runs, capsys, monkeypatch, words, message):
     monkeypatch.chdir(runs)
     assert main(["plot", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_what_needs_data_that_are_gone_is_left_out(tmp_path, capsys):
+    data = tmp_path / "data.csv"
+    load_iris(as_frame=True).frame.to_csv(data, index=False)
+    for name, record in (("recorded", True), ("bare", False)):
+        glassnet.fit(data, "target", epochs=2, out=tmp_path / name, record=record)
+    data.unlink()
+    expected = {"recorded": ["curves", "norms", "distributions", "health", "lr"], "bare": ["curves", "lr"]}
+    for name, kinds in expected.items():
+        assert main(["plot", str(tmp_path / name)]) == 0
+        note, *paths = capsys.readouterr().out.splitlines()
+        assert "is left out" in note
+        assert "data.csv" in note
+        assert paths == [str(tmp_path / name / "figures" / f"{kind}.png") for kind in kinds]
 
 
 def test_a_file_for_one_kind(runs, tmp_path, capsys):
@@ -223,7 +316,9 @@ def test_the_report(runs, tmp_path, language):
     text = path.read_text(encoding="utf-8")
     page = Page(text)
     tags = [tag for tag, _ in page.tags]
-    assert tags.count("svg") == len(APPLY["petals"])
+    looks = [attributes["class"] for tag, attributes in page.tags if tag == "svg"]
+    assert looks.count("plot") + looks.count("light") == len(APPLY["petals"])
+    assert looks.count("light") == looks.count("dark") == 2  # confusion and regions have pixels
     assert not {"script", "link", "img", "iframe", "object", "b"} & set(tags)
     assert len(page.ids) == len(set(page.ids))
     assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', re.sub(r"xmlns[:\w]*=\"[^\"]*\"", "", text))
@@ -232,6 +327,21 @@ def test_the_report(runs, tmp_path, language):
     assert ("Summary" in text) == (language == "en")
     for reference in re.findall(r"url\(#([^)]*)\)", text) + re.findall(r'href="#([^"]*)"', text):
         assert reference in page.ids
+
+
+def test_the_colours_of_the_report_are_the_readers(runs, tmp_path):
+    """Every colour that a theme has is a variable, which both schemes know."""
+    text = write_report(runs / "one", tmp_path / "page.html").read_text(encoding="utf-8")
+    light, dark = (set(_colours(theme)) for theme in (canvas.LIGHT, canvas.DARK))
+    drawings = re.findall(r'<svg id="[^"]*-plot".*?</svg>', text, re.DOTALL)
+    assert len(drawings) == 6  # of 7 kinds: the confusion matrix has pixels
+    for svg in drawings:
+        assert not light & set(re.findall(r"#[0-9a-f]{6}\b", svg))
+        name, used = re.match(r'<svg id="([^"]*)"', svg)[1], set(re.findall(r"var\((--[0-9a-f]+)\)", svg))
+        one, other = (dict(re.findall(r"(--\w+):(#\w+)", rule)) for rule in re.findall(rf"#{name}\{{(.*?)\}}", text))
+        assert set(one) == set(other) == used
+        assert set(one.values()) <= light
+        assert set(other.values()) <= dark
 
 
 @pytest.mark.slow

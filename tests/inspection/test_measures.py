@@ -40,6 +40,13 @@ def test_residuals():
     assert found.predicted == (1.0, 2.0, 5.0)
 
 
+def test_many_rows_are_thinned_but_count():
+    true = np.arange(10_000.0)
+    found = Residuals.of(true, true + 3.0, "y")
+    assert found.true == tuple(true[::5])
+    assert found.rmse == pytest.approx(3.0)
+
+
 @pytest.mark.parametrize(("predicted", "r2"), [([2.0, 2.0], 1.0), ([2.0, 3.0], 0.0)])
 def test_residuals_of_a_constant(predicted, r2):
     assert Residuals.of(np.array([2.0, 2.0]), np.array(predicted), "y").r2 == r2

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import html
-import io
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from glassnet.drawing import canvas
 from glassnet.drawing.plots.kinds import KINDS, figure_of, that_apply
+from glassnet.drawing.plots.series import depth_colours
 from glassnet.drawing.plots.shown import Shown
+from glassnet.errors import require
 from glassnet.inspection.case import Finding
 from glassnet.inspection.diagnosis import diagnose
 from glassnet.messages import language, say
@@ -54,7 +56,7 @@ def report(shown: Shown) -> str:
     sections = [
         _section(say("Summary"), _facts(_summary(shown))),
         _section(say("Diagnosis"), _findings(diagnose(shown.inside))),
-        _section(say("On {rows}", rows=shown.which), _figures(shown)),
+        _section(say("On {rows}", rows=shown.which()), _figures(shown)),
         *(_plot(name, shown) for name in that_apply([shown])),
     ]
     return (
@@ -68,7 +70,9 @@ def report(shown: Shown) -> str:
 
 _STYLE = """
 :root{color-scheme:light dark;--paper:#fff;--ink:#1a1a1a;--faint:#767676;--line:#ddd}
-@media(prefers-color-scheme:dark){:root{--paper:#16191d;--ink:#ececec;--faint:#a0a0a0;--line:#3a3f45}}
+.dark{display:none}
+@media screen and (prefers-color-scheme:dark){
+:root{--paper:#16191d;--ink:#ececec;--faint:#a0a0a0;--line:#3a3f45}.dark{display:inline}.light{display:none}}
 body{background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
 body{max-width:64rem;margin:0 auto;padding:1rem}
 h1{font-size:1.6rem}h2{font-size:1.15rem;margin:2rem 0 .5rem;border-bottom:1px solid var(--line)}
@@ -152,23 +156,50 @@ def _findings(findings: Sequence[Finding]) -> str:
 def _plot(name: str, shown: Shown) -> str:
     kind = KINDS[name]
     reading = f'<p class="read">{html.escape(kind.reading(say))}</p>'
-    return _section(kind.title(say), f'<div class="wide">{_svg(name, shown)}</div>\n{reading}')
+    title = f"{kind.title(say)}, {shown.which()}" if kind.rows else kind.title(say)
+    return _section(title, f'<div class="wide">{_picture(name, shown)}</div>\n{reading}')
 
 
-def _svg(name: str, shown: Shown) -> str:
-    """A plot as SVG whose colours of paper and ink are the page's."""
-    with canvas.themed(dark=False) as theme:
-        figure = figure_of(name, [shown], theme)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = file.getvalue()
-    text = text[text.index("<svg") :]
-    for colour, variable in ((theme.ink, "--ink"), (theme.faint, "--faint")):
-        text = text.replace(f"fill: {colour}", f"fill: var({variable})")
-        text = text.replace(f"stroke: {colour}", f"stroke: var({variable})")
-    return _own_names(text, name).replace(
-        "<svg ", f'<svg role="img" aria-label="{html.escape(KINDS[name].title(say))}" ', 1
-    )
+def _picture(name: str, shown: Shown) -> str:
+    """A plot whose colours are the page's; one that has pixels, which have colours of their own, in both themes."""
+    text = _svg(name, shown, dark=False)
+    if "<image" in text:
+        looks = ((text, "light"), (_svg(name, shown, dark=True), "dark"))
+        return "\n".join(_named(svg, name, look) for svg, look in looks)
+    dark = dict(zip(_colours(canvas.LIGHT), _colours(canvas.DARK), strict=True))
+    pattern = re.compile(rf"\b(fill|stroke): ({'|'.join(dark)})\b")
+    used = dict.fromkeys(found[2] for found in pattern.finditer(text))
+    text = pattern.sub(lambda found: f"{found[1]}: var(--{found[2][1:]})", text)
+    rules = [
+        f"#{name}-plot{{{';'.join(f'--{own[1:]}:{colour}' for own, colour in pairs)}}}"
+        for pairs in (((own, own) for own in used), ((own, dark[own]) for own in used))
+    ]
+    style = f"<style>{rules[0]}\n@media screen and (prefers-color-scheme:dark){{{rules[1]}}}</style>\n"
+    return style + _named(text, name, "plot")
+
+
+def _colours(theme: canvas.Theme) -> list[str]:
+    """All colours of lines and letters that a theme has, in the same order for each theme."""
+    return [theme.ink, theme.faint, theme.negative, theme.positive, *depth_colours(theme)]
+
+
+def _svg(name: str, shown: Shown, *, dark: bool) -> str:
+    """A plot as SVG without paper."""
+    clear = dict.fromkeys(("savefig.facecolor", "axes.facecolor"), "none")
+    with (
+        canvas.themed(dark) as theme,
+        require("matplotlib", extra="plot").rc_context(clear),
+        TemporaryDirectory() as folder,
+    ):
+        path = canvas.save(figure_of(name, [shown], theme), Path(folder) / f"{name}.svg")
+        text = path.read_text(encoding="utf-8")
+    return text[text.index("<svg") :]
+
+
+def _named(text: str, name: str, look: str) -> str:
+    """The drawing with names that no other drawing of the page has, and one for itself."""
+    start = f'<svg id="{name}-{look}" class="{look}" role="img" aria-label="{html.escape(KINDS[name].title(say))}" '
+    return _own_names(text, f"{name}-{look}").replace("<svg ", start, 1)
 
 
 def _own_names(text: str, prefix: str) -> str:

@@ -18,6 +18,12 @@ from glassnet.model import Model
 from glassnet.network import Network
 
 BINS = 10
+MOST_ROWS = 2000  # that are shown one by one
+
+
+def _some(n: int) -> np.ndarray:
+    """Which of n rows are shown: all, or as many as can be, spread evenly."""
+    return np.arange(min(n, MOST_ROWS)) * n // min(n, MOST_ROWS)
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ class Residuals:
         """Those of true and predicted values, (N,) each."""
         squares = np.square(true - predicted)
         spread = np.square(true - true.mean()).sum()
-        some = np.arange(min(len(true), 2000)) * len(true) // min(len(true), 2000)
+        some = _some(len(true))
         return cls(
             name,
             tuple(true[some].tolist()),
@@ -160,8 +166,9 @@ class Regions:
     surest : ndarray (G, G)
         Its probability; 1 for numbers.
     rows : ndarray (N, 2)
+        Of at most 2,000 rows, spread evenly.
     labels : ndarray (N,)
-        The class, or the number, of each row.
+        The class, or the number, of each of them.
     """
 
     names: tuple[str, ...]
@@ -190,15 +197,16 @@ class Regions:
         said = model.predict_features(plane)
         shape = (grid, grid)
         names = tuple(model.encoding.feature_names) if model.encoding is not None else ("x0", "x1")
-        first, second, rows = first * scale[0] + shift[0], second * scale[1] + shift[1], x * scale + shift
-        y = np.asarray(examples.y)
+        some = _some(len(x))
+        first, second, rows = first * scale[0] + shift[0], second * scale[1] + shift[1], x[some] * scale + shift
+        y = np.asarray(examples.y)[some]
         if said.probabilities is not None and model.task == "classification":
             p, labels = said.probabilities, y if y.ndim == 1 else y.argmax(axis=1)
             values, surest = p.argmax(axis=1).reshape(shape), p.max(axis=1).reshape(shape)
             return cls(names, first, second, tuple(map(str, said.classes)), values, surest, rows, labels)
         values = np.asarray(said.values, dtype=np.float64).reshape(len(plane), -1)[:, 0].reshape(shape)
         true = np.asarray(y if model.target is None else model.target.decode(y))
-        return cls(names, first, second, (), values, np.ones(shape), rows, true.reshape(len(x), -1)[:, 0])
+        return cls(names, first, second, (), values, np.ones(shape), rows, true.reshape(len(rows), -1)[:, 0])
 
 
 def _scaling(model: Model) -> tuple[np.ndarray, np.ndarray]:

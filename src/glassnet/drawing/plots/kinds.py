@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from glassnet.inspection import measures
 from glassnet.messages import say
 
 Say = Callable[..., str]
-Draw = Callable[[Sequence[tuple[str, Any]], Theme], Figure]
+Draw = Callable[..., Figure]
+"""Takes named data and a theme; of layers also which one."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,14 @@ class Kind:
         A figure of the data of one run or more, each with its name.
     several : bool
         Whether runs can be laid over each other.
+    layered : bool
+        Whether it shows layers, so that one can be chosen.
+    rows : bool
+        Whether it shows how good predictions of held-out rows are.
     lacks : callable
         Why a run has no such plot; "" if it has.
+    needs_data : callable
+        Whether a run's data have to be read for it.
     """
 
     name: str
@@ -46,7 +54,10 @@ class Kind:
     data: Callable[[Shown], Any]
     draw: Draw
     several: bool = False
+    layered: bool = False
+    rows: bool = False
     lacks: Callable[[Shown], str] = lambda shown: ""
+    needs_data: Callable[[Shown], bool] = lambda shown: False
 
 
 def _no_classes(shown: Shown) -> str:
@@ -65,6 +76,14 @@ def _no_image(shown: Shown) -> str:
 def _not_two(shown: Shown) -> str:
     n = shown.model.network.sizes[0]
     return "" if n == 2 else say("regions need two features; this network has {n}", n=n)
+
+
+def _not_recorded(shown: Shown) -> bool:
+    return not shown.recorded
+
+
+def _always(shown: Shown) -> bool:
+    return True
 
 
 def _no_epochs(shown: Shown) -> str:
@@ -111,6 +130,8 @@ KINDS = {
             lambda shown: series.norms(shown.snapshots),
             series.draw_norms,
             several=True,
+            layered=True,
+            needs_data=_not_recorded,
         ),
         Kind(
             "distributions",
@@ -121,6 +142,8 @@ KINDS = {
             ),
             lambda shown: series.distributions(shown.snapshots),
             series.draw_distributions,
+            layered=True,
+            needs_data=_not_recorded,
         ),
         Kind(
             "health",
@@ -132,6 +155,8 @@ KINDS = {
             lambda shown: series.health(shown.snapshots, _batch(shown)),
             series.draw_health,
             several=True,
+            layered=True,
+            needs_data=_not_recorded,
         ),
         Kind(
             "lr",
@@ -150,7 +175,9 @@ KINDS = {
             ),
             lambda shown: measures.Confusion.of(*measures.classes_of(shown.model, shown.examples)),
             _one(results.draw_confusion),
+            rows=True,
             lacks=_no_classes,
+            needs_data=_always,
         ),
         Kind(
             "calibration",
@@ -158,7 +185,9 @@ KINDS = {
             lambda say: say("Below the diagonal the network is surer than it is right, above it less sure."),
             lambda shown: measures.Calibration.of(*measures.classes_of(shown.model, shown.examples)[:2]),
             _one(results.draw_calibration),
+            rows=True,
             lacks=_no_classes,
+            needs_data=_always,
         ),
         Kind(
             "residuals",
@@ -168,7 +197,9 @@ KINDS = {
             ),
             lambda shown: measures.residuals_of(shown.model, shown.examples),
             _one(results.draw_residuals),
+            rows=True,
             lacks=_no_numbers,
+            needs_data=_always,
         ),
         Kind(
             "weights",
@@ -186,7 +217,9 @@ KINDS = {
             lambda say: say("The colour is what the network says there, the stronger the surer; points are rows."),
             lambda shown: measures.Regions.of_model(shown.model, shown.examples),
             _one(results.draw_regions),
+            rows=True,
             lacks=_not_two,
+            needs_data=_always,
         ),
     )
 }
@@ -199,34 +232,60 @@ def that_apply(shown: Sequence[Shown]) -> list[str]:
     return [kind.name for kind in kinds if not any(kind.lacks(run) for run in shown)]
 
 
-def figure_of(name: str, shown: Sequence[Shown], theme: Theme, *, layer: int | None = None) -> Figure:
-    """A figure, within a theme; InputError if the runs have no such plot."""
+def checked(name: str, shown: Sequence[Shown]) -> Kind:
+    """The kind of that name; ConfigError if there is none, or these runs have no such plot."""
     kind = KINDS.get(name)
     if kind is None:
         raise ConfigError(say("cannot plot {kind!r}; choose one of: {known}", kind=name, known=", ".join(KINDS)))
-    if len(shown) > 1 and not kind.several:
-        known = ", ".join(k.name for k in KINDS.values() if k.several)
-        raise ConfigError(say("{kind} shows one run; several go into: {known}", kind=name, known=known))
     for run in shown:
         reason = kind.lacks(run)
         if reason:
             raise ConfigError(
                 say("{kind} cannot be plotted of {run}: {reason}", kind=name, run=run.folder, reason=reason)
             )
+    return kind
+
+
+def figure_of(name: str, shown: Sequence[Shown], theme: Theme, *, layer: int | None = None) -> Figure:
+    """A figure, within a theme; InputError if the runs have no such plot."""
+    kind = checked(name, shown)
+    if len(shown) > 1 and not kind.several:
+        known = ", ".join(k.name for k in KINDS.values() if k.several)
+        raise ConfigError(say("{kind} shows one run; several go into: {known}", kind=name, known=known))
+    if len(shown) > series.MOST_RUNS:
+        raise ConfigError(say("at most {most} runs can be told apart, not {n}", most=series.MOST_RUNS, n=len(shown)))
     named = [(label, kind.data(run)) for label, run in zip(labels(shown), shown, strict=True)]
-    if name != "distributions":
+    if layer is None or not kind.layered:
         return kind.draw(named, theme)
-    depth = len(named[0][1].quantiles["z"])
-    if layer is not None and not 1 <= layer <= depth:
+    check_layer(layer, [run for _, run in named])
+    return kind.draw(named, theme, layer)
+
+
+def check_layer(layer: int, data: Sequence[Any]) -> None:
+    """InputError if none of the runs whose data these are has such a layer."""
+    depth = max(run.depth for run in data)
+    if not 1 <= layer <= depth:
         text = say("there is no layer {number}; the network has layers 1 to {last}", number=layer, last=depth)
         raise InputError(text)
-    return series.draw_distributions(named, theme, layer)
 
 
 def labels(shown: Sequence[Shown]) -> list[str]:
-    """A short name for each run, none twice."""
-    names = [canvas.shortened(run.name, 24) for run in shown]
-    return [name if names.count(name) == 1 else f"{name} ({k})" for k, name in enumerate(names, 1)]
+    """A short name for each run, none twice: of equal names the folder's folder, of long ones where they differ."""
+    folders = [run.folder.resolve() for run in shown]
+    homes = {name: {f.parent for f in folders if f.name == name} for name in {f.name for f in folders}}
+    names = [f.name if len(homes[f.name]) == 1 else f"{f.parent.name}/{f.name}" for f in folders]
+    short = [canvas.shortened(name, _NAME) for name in names]
+    for same in [[k for k, s in enumerate(short) if s == text] for text in dict.fromkeys(short)]:
+        alike = {names[k] for k in same}
+        if len(alike) > 1:
+            ends = len(list(takewhile(lambda letters: len(set(letters)) == 1, zip(*alike, strict=False))))
+            ends -= 8 if ends == min(map(len, alike)) else 0  # one is the beginning of another
+            for k in same:
+                short[k] = "…" + canvas.shortened(names[k][ends:], _NAME - 1)
+    return [name if short.count(name) == 1 else f"{name} ({k})" for k, name in enumerate(short, 1)]
+
+
+_NAME = 24  # letters of a run's name in a legend
 
 
 def plot(
@@ -249,7 +308,7 @@ def plot(
     dark : bool, default False
         Light on dark.
     layer : int, optional
-        The only layer to show, of distributions.
+        The only layer to show, of norms, distributions and health.
 
     Raises
     ------
@@ -262,7 +321,13 @@ def plot(
     shown = [run if isinstance(run, Shown) else Shown(Path(run)) for run in runs]
     with canvas.themed(dark) as theme:
         figure = figure_of(name, shown, theme, layer=layer)
+        title = KINDS[name].title(canvas.say)
         if len(shown) == 1:
-            title = f"{canvas.shortened(shown[0].name, 40)}: {KINDS[name].title(canvas.say)}"
+            title = f"{canvas.shortened(shown[0].name, 40)}: {title}"
+        if KINDS[name].rows:
+            title = f"{title}, {shown[0].which(canvas.say)}"
+        if len(shown) == 1:
             figure.suptitle(canvas.shortened(title, 70), parse_math=False, fontsize=10)
+        else:
+            figure.legends[0].set_title(title)
         return canvas.save(figure, path)

@@ -8,7 +8,7 @@ import numpy as np
 
 from glassnet.drawing import canvas
 from glassnet.drawing.canvas import Figure, Theme, say
-from glassnet.drawing.plots.series import RUNS
+from glassnet.drawing.plots.series import RUNS, plain_legend
 from glassnet.errors import require
 from glassnet.inspection.measures import Calibration, Confusion, Filters, Regions, Residuals
 
@@ -47,8 +47,11 @@ def draw_calibration(found: Calibration, theme: Theme) -> Figure:
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(4.2, 4.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     upper.plot([0, 1], [0, 1], color=theme.faint, linestyle="--", linewidth=1)
-    pairs = [(c, a) for c, a in zip(found.confidence, found.accuracy, strict=True) if c is not None]
-    upper.plot(*zip(*pairs, strict=True), color=theme.negative, marker="o", markersize=4)
+    full = [k for k, n in enumerate(found.counts) if n]
+    points = [[values[k] for k in full] for values in (found.confidence, found.accuracy)]
+    upper.plot(*points, color=theme.negative, linewidth=0.8, alpha=0.6)
+    sizes = [10 + 70 * found.counts[k] / max(found.counts) for k in full]  # few rows say little
+    upper.scatter(*points, s=sizes, color=theme.negative, linewidths=0, zorder=3)
     upper.set_title(say("expected calibration error {ece:.4f}", ece=found.ece), fontsize=9)
     upper.set_ylabel(say("accuracy"), fontsize=9)
     width = found.edges[1] - found.edges[0]
@@ -65,8 +68,10 @@ def draw_calibration(found: Calibration, theme: Theme) -> Figure:
 
 def draw_residuals(found: list[Residuals], theme: Theme) -> Figure:
     """Predicted over true, and what is left over, for each output (at most four)."""
-    found = found[:4]
+    count, found = len(found), found[:4]
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(7.6, 3.3 * len(found)), layout="constrained")
+    if count > len(found):
+        figure.supxlabel(say("{shown} of {count} outputs", shown=len(found), count=count), fontsize=8)
     for (left, right), one in zip(figure.subplots(len(found), 2, squeeze=False), found, strict=True):
         true, predicted = np.array(one.true), np.array(one.predicted)
         looks = {"color": theme.negative, "alpha": max(0.15, min(0.8, 150 / len(true))), "s": 9, "linewidths": 0}
@@ -100,19 +105,20 @@ def draw_filters(found: Filters, theme: Theme) -> Figure:
     if weights.ndim == 4:  # channels: their mean is what grey light would feel
         weights = weights.mean(axis=3 if weights.shape[3] <= 4 else 1)
     height, width = weights.shape[1:]
-    across, down = 1.1 * width, 1.35 * height  # from tile to tile, with room for a number
+    across, down = width + math.ceil(width / 10), height + math.ceil(height / 3)  # with room for a number
     size = 0.95 * columns / max(1.0, down / across * rows / 9)
     figure = require("matplotlib.figure", extra="plot").Figure(
         figsize=(size + 1.3, size * down * rows / (across * columns) + 0.9), layout="constrained"
     )
     axes = figure.add_subplot()
     mapping = canvas.scale(theme, float(np.quantile(np.abs(weights), 0.995)) or 1.0)
+    tiles = np.full((rows * down, columns * across), np.nan)
     for k, (unit, image) in enumerate(zip(found.units, weights, strict=True)):
-        left, top = k % columns * across, k // columns * down
-        extent = (left, left + width, top + height, top)
-        axes.imshow(image, cmap=mapping.cmap, norm=mapping.norm, extent=extent, interpolation="nearest")
+        left, top = k % columns * across, k // columns * down + down - height
+        tiles[top : top + height, left : left + width] = image
         axes.text(left + width / 2, top - 0.03 * height, str(unit), fontsize=7, ha="center", va="bottom")
-    axes.set(xlim=(-0.5, columns * across), ylim=(rows * down - 0.3 * height, -0.3 * height), aspect="equal")
+    extent = (0, columns * across, rows * down, 0)
+    axes.imshow(tiles, cmap=mapping.cmap, norm=mapping.norm, extent=extent, interpolation="nearest")
     axes.set_axis_off()
     bar = figure.colorbar(mapping, ax=axes, shrink=0.7, fraction=0.05)
     bar.ax.tick_params(labelsize=7)
@@ -129,24 +135,23 @@ def draw_regions(found: Regions, theme: Theme) -> Figure:
     extent = (found.first[0], found.first[-1], found.second[0], found.second[-1])
     if found.classes:
         paper = np.array(colours.to_rgb(theme.paper))
-        own = np.array([colours.to_rgb(RUNS[k % len(RUNS)]) for k in range(len(found.classes))])
+        own = _class_colours(len(found.classes))
         floor = 1 / len(found.classes)
         sure = np.clip((found.surest - floor) / (1 - floor), 0, 1)[..., None]
         image = paper + (own[found.values] - paper) * (0.15 + 0.5 * sure)
         axes.imshow(image, origin="lower", extent=extent, aspect="auto", interpolation="bilinear")
-        for k, name in enumerate(found.classes):
-            at = found.labels == k
-            axes.scatter(
-                *found.rows[at].T,
-                color=RUNS[k % len(RUNS)],
-                edgecolors=theme.ink,
-                linewidths=0.4,
-                s=14,
-                label=canvas.shortened(name, 16).replace("$", r"\$"),
-            )
-        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
+        points = []
+        for k in range(len(found.classes)):
+            looks = {"color": own[k], "marker": _POINTS[k % len(_POINTS)], "edgecolors": theme.ink}
+            points.append(axes.scatter(*found.rows[found.labels == k].T, **looks, linewidths=0.4, s=14))
+        names = [canvas.shortened(name, 16) for name in found.classes]
+        if len(names) <= MOST_NAMES:
+            columns = -(-len(names) // 15)
+            plain_legend(axes, points, names, loc="upper left", bbox_to_anchor=(1.01, 1), ncols=columns)
     else:
         image = axes.imshow(found.values, origin="lower", extent=extent, aspect="auto", cmap="cividis")
+        if np.ptp(found.values) > 0:
+            axes.contour(found.first, found.second, found.values, 8, colors="#ffffff", linewidths=0.7, alpha=0.6)
         axes.scatter(
             *found.rows.T, c=found.labels, cmap="cividis", norm=image.norm, edgecolors=theme.ink, linewidths=0.4, s=14
         )
@@ -156,6 +161,17 @@ def draw_regions(found: Regions, theme: Theme) -> Figure:
     axes.set_ylabel(canvas.shortened(found.names[1], 30), fontsize=9, parse_math=False)
     axes.tick_params(labelsize=8)
     return figure
+
+
+_POINTS = ("o", "s", "^", "D", "v")
+
+
+def _class_colours(count: int) -> np.ndarray:
+    """(K, 3), those of runs if there are enough, else as many as tab20 has, and again."""
+    pyplot = require("matplotlib", extra="plot")
+    if count <= len(RUNS):
+        return np.array([pyplot.colors.to_rgb(colour) for colour in RUNS[:count]])
+    return np.array([pyplot.colormaps["tab20"].colors[k % 20] for k in range(count)])
 
 
 def _shades(theme: Theme) -> object:

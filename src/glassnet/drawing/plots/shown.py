@@ -8,7 +8,7 @@ from pathlib import Path
 
 from glassnet.config import RunConfig, read_config
 from glassnet.data.examples import Examples
-from glassnet.errors import ConfigError
+from glassnet.errors import ConfigError, InputError
 from glassnet.messages import say
 from glassnet.model import Model
 from glassnet.runs import CONFIG, Inside, look_into, read_history, read_snapshots
@@ -47,14 +47,28 @@ class Shown:
         return read_history(self.folder)
 
     @cached_property
+    def recorded(self) -> list[Snapshot]:
+        """The snapshots that were taken in training."""
+        return read_snapshots(self.folder)
+
+    @property
     def snapshots(self) -> list[Snapshot]:
-        """From the folder, or by training again."""
-        return read_snapshots(self.folder) or self.inside.snapshots
+        """Those, or by training again."""
+        return self.recorded or self.inside.snapshots
 
     @cached_property
     def inside(self) -> Inside:
         """The run with its data."""
         return look_into(self.folder, self.note)
+
+    @cached_property
+    def gone(self) -> str:
+        """Why its data are not at hand; "" if they are."""
+        try:
+            _ = self.inside
+        except InputError as error:
+            return str(error)
+        return ""
 
     @cached_property
     def model(self) -> Model:
@@ -66,8 +80,7 @@ class Shown:
         """The test rows, else the validation rows, else those it was trained on."""
         return self.inside.test_set or self.inside.validation_set or self.inside.train_set
 
-    @property
-    def which(self) -> str:
+    def which(self, say: Callable[..., str] = say) -> str:
         """Which rows :attr:`examples` are, in words."""
         if self.inside.test_set is not None:
             return say("test rows")
