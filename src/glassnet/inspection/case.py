@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
 
@@ -113,6 +113,8 @@ class Case:
     batch_size : int
     encoding : Encoding or None
         Of the data, where it is known.
+    found : dict
+        What the rules that were asked already have found, by their names.
     """
 
     network: Network
@@ -124,6 +126,7 @@ class Case:
     validation_set: Examples | None
     batch_size: int
     encoding: Encoding | None = None
+    found: dict[str, Finding | None] = field(default_factory=dict)
 
     @classmethod
     def of_run(cls, inside: Inside) -> Self:
@@ -305,22 +308,35 @@ class Case:
 
     def outputs(self, examples: Examples) -> np.ndarray:
         """Behind the link, (N, K)."""
+        return self._linked(self._net_outputs(examples))
+
+    @cached_property
+    def own_outputs(self) -> np.ndarray:
+        """Of :attr:`rows`, behind the link, (N, K)."""
+        return self._linked(self._own_net_outputs)
+
+    @cached_property
+    def _own_net_outputs(self) -> np.ndarray:
+        return self._net_outputs(self.rows)
+
+    def _linked(self, a: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
-            return np.asarray(self.loss.link(self._net_outputs(examples)), dtype=np.float64)
+            return np.asarray(self.loss.link(a), dtype=np.float64)
 
     def _net_outputs(self, examples: Examples) -> np.ndarray:
-        return np.asarray(to_numpy(self.network.forward(as_dense(examples.x).astype(self.network.dtype))))
+        with np.errstate(all="ignore"):
+            return np.asarray(to_numpy(self.network.forward(as_dense(examples.x).astype(self.network.dtype))))
 
     @cached_property
     def trained_score(self) -> float:
         """The network's accuracy or R² on :attr:`rows`."""
-        return self.score(self.outputs(self.rows), self.rows)
+        return self.score(self.own_outputs, self.rows)
 
     @cached_property
     def trained_loss(self) -> float:
         """The network's loss on :attr:`rows`."""
         with np.errstate(all="ignore"):
-            a = self._net_outputs(self.rows)
+            a = self._own_net_outputs
             return float(self.loss.value(a, dense_targets(np.asarray(self.rows.y), a)))
 
     @cached_property
@@ -344,7 +360,7 @@ class Case:
         sensible = known and self.loss.target != "counts" and self.constant_loss > 1e-9
         return loss / self.constant_loss if sensible else float("nan")
 
-    @property
+    @cached_property
     def diverged(self) -> bool:
         """Whether training ended so, or a loss or a parameter is not finite."""
         losses = [record["loss"] for record in self.history]

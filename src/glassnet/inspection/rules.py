@@ -9,6 +9,7 @@ Limits were set so that the healthy runs of docs/diagnosis.md get no finding; ea
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from glassnet.layers import Dense, Dropout
 from glassnet.losses import AbsoluteError, Huber, LogLoss, SquaredError
 from glassnet.messages import say
 from glassnet.training import Snapshot
+from glassnet.training.preparation import surplus_output
 
 Rule = Callable[[Case], Finding | None]
 
@@ -25,9 +27,16 @@ RULES: list[Rule] = []
 
 
 def rule(function: Rule) -> Rule:
-    """Have the rule asked, after those above it."""
-    RULES.append(function)
-    return function
+    """Have the rule asked, after those above it; of a case it is asked once, also where other rules ask it."""
+
+    @wraps(function)
+    def asked(case: Case) -> Finding | None:
+        if function.__name__ not in case.found:
+            case.found[function.__name__] = function(case)
+        return case.found[function.__name__]
+
+    RULES.append(asked)
+    return asked
 
 
 # The network and its loss
@@ -36,8 +45,8 @@ def rule(function: Rule) -> Rule:
 @rule
 def softmax_twice(case: Case) -> Finding | None:
     """An output function before a loss that has its own."""
-    last = case.dense[-1].activation
-    if not case.loss.takes_logits or not isinstance(last, (activations.Softmax, activations.Logistic)):
+    last = surplus_output(case.network, case.loss)
+    if last is None:
         return None
     return Finding(
         "softmax_twice",
@@ -72,53 +81,35 @@ _BOUNDED = (activations.Tanh, activations.ReLU, activations.Softplus)
 def wrong_loss(case: Case) -> Finding | None:
     """Targets that the output cannot reach, or outputs that the loss cannot use."""
     last = case.dense[-1].activation
+    number = case.dense[-1].number
     title, evidence = say("the loss does not go with the output"), {say("output"): last.name}
     evidence[say("loss")] = case.loss.name
     bounds = next(((low, high) for kind, low, high in _RANGES if isinstance(last, kind)), (-np.inf, np.inf))
-    if isinstance(case.loss, LogLoss) and bounds != (0.0, 1.0):
-        return Finding(
-            "wrong_loss",
-            title,
-            case.dense[-1].number,
-            None,
-            evidence,
-            say(
+    reason = ""
+    if isinstance(case.loss, LogLoss):
+        remedy = say("Take the loss cross_entropy, which takes net inputs, or end the network in softmax.")
+        if bounds != (0.0, 1.0):
+            reason = say(
                 "The log loss takes probabilities, but {output} gives any number: the logarithm of what is not above 0 "
                 "is cut off, and there ∇_a C points nowhere.",
                 output=last.name,
-            ),
-            say("Take the loss cross_entropy, which takes net inputs, or end the network in softmax."),
-        )
-    one_by_one = isinstance(last, activations.Logistic) and case.network.sizes[-1] > 1
-    if isinstance(case.loss, LogLoss) and one_by_one:
-        return Finding(
-            "wrong_loss",
-            title,
-            case.dense[-1].number,
-            None,
-            evidence,
-            say(
+            )
+        elif isinstance(last, activations.Logistic) and case.network.sizes[-1] > 1:
+            reason = say(
                 "The log loss looks at the true class's probability only, and logistic outputs need not sum to 1: all "
                 "of them may grow at no cost."
-            ),
-            say("Take the loss cross_entropy, which takes net inputs, or end the network in softmax."),
+            )
+    elif case.loss.target == "classes" and case.loss.takes_logits and isinstance(last, _BOUNDED):
+        remedy = say("Give the last layer the output identity.")
+        reason = say(
+            "The loss takes net inputs of any size, but {output} holds them between {low:g} and {high:g}: the "
+            "probabilities cannot come near 0 and 1, and where {output} is flat BP.1 is 0.",
+            output=last.name,
+            low=bounds[0],
+            high=bounds[1],
         )
-    if case.loss.target == "classes" and case.loss.takes_logits and isinstance(last, _BOUNDED):
-        return Finding(
-            "wrong_loss",
-            title,
-            case.dense[-1].number,
-            None,
-            evidence,
-            say(
-                "The loss takes net inputs of any size, but {output} holds them between {low:g} and {high:g}: the "
-                "probabilities cannot come near 0 and 1, and where {output} is flat BP.1 is 0.",
-                output=last.name,
-                low=bounds[0],
-                high=bounds[1],
-            ),
-            say("Give the last layer the output identity."),
-        )
+    if reason:
+        return Finding("wrong_loss", title, number, None, evidence, reason, remedy)
     if not isinstance(case.loss, (SquaredError, AbsoluteError, Huber)):
         return None
     y = case.targets
@@ -128,7 +119,7 @@ def wrong_loss(case: Case) -> Finding | None:
     return Finding(
         "wrong_loss",
         say("the output cannot reach the targets"),
-        case.dense[-1].number,
+        number,
         None,
         {
             **evidence,
@@ -354,11 +345,10 @@ def label_noise(case: Case) -> Finding | None:
     noise = float(differ[agreed].mean())
     sure = share >= 0.9
     noise_sure = float(differ[sure].mean()) if sure.sum() >= 20 else noise
-    predicted = case.outputs(case.rows).argmax(axis=1)
+    predicted = case.own_outputs.argmax(axis=1)
     seconded = float((predicted != labels)[agreed & differ].mean()) if (agreed & differ).any() else 0.0
-    if (
-        min(noise, noise_sure) < 0.08 or seconded < 0.25
-    ):  # else the network tells these rows apart, or knows them by heart
+    # a network that does not contradict the labels tells these rows apart, or knows them by heart
+    if min(noise, noise_sure) < 0.08 or seconded < 0.25:
         return None
     return Finding(
         "label_noise",
@@ -643,7 +633,7 @@ def _wrong_side(case: Case) -> Finding | None:
         return None
     if case.labels is None:
         return None
-    a, y = case.outputs(case.rows), case.targets
+    a, y = case.own_outputs, case.targets
     middle, half = (0.5, 0.5) if isinstance(last.activation, activations.Logistic) else (0.0, 1.0)
     if a.shape != y.shape:
         return None

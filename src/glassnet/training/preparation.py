@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.activations import Softmax
+from glassnet.activations import Logistic, Softmax
 from glassnet.arrays import as_csr, is_sparse
 from glassnet.data.examples import Examples
 from glassnet.errors import ConfigError, DataError, ShapeError
@@ -108,6 +108,12 @@ def default_loss(network: Network, y: np.ndarray) -> Loss:
         softmax = isinstance(getattr(network.layers[-1], "activation", None), Softmax)
         return make_loss("log_loss" if softmax else "cross_entropy")
     return make_loss("binary_cross_entropy" if zeros_and_ones else "squared_error")
+
+
+def surplus_output(network: Network, loss: Loss) -> Logistic | Softmax | None:
+    """The output function that the network ends in though the loss takes net inputs and has its own, or None."""
+    last = getattr(network.layers[-1], "activation", None)
+    return last if loss.takes_logits and isinstance(last, (Logistic, Softmax)) else None
 
 
 def default_batch_size(rows: int) -> int:

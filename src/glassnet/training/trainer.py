@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.activations import Logistic, Softmax
 from glassnet.arrays import as_csr, is_sparse
 from glassnet.config import TrainingConfig
 from glassnet.data.encoding import Encoding
@@ -33,7 +32,7 @@ from glassnet.training.callbacks import Callback
 from glassnet.training.early_stopping import EarlyStopping
 from glassnet.training.history import History
 from glassnet.training.nonfinite import OnNonfinite, diverged
-from glassnet.training.preparation import Preparation, default_batch_size, default_loss
+from glassnet.training.preparation import Preparation, default_batch_size, default_loss, surplus_output
 
 HALTED = ("interrupted", "terminated")
 """The codes of a history that ended before its time, and can go on."""
@@ -374,12 +373,12 @@ class Trainer:
 
     def _check_output(self) -> None:
         """Warn of an output function that is followed by a loss that has its own."""
-        last = getattr(self.network.layers[-1], "activation", None)
-        if self.loss.takes_logits and isinstance(last, (Softmax, Logistic)):
+        surplus = surplus_output(self.network, self.loss)
+        if surplus is not None:
             text = say(
                 "the network ends in {output}, but the loss {loss!r} takes net inputs and has an output function of "
                 "its own; use output='identity', or the loss 'log_loss'",
-                output=last.name,
+                output=surplus.name,
                 loss=self.loss.name,
             )
             warnings.warn(text, GlassnetWarning, stacklevel=3)
