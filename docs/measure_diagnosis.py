@@ -21,6 +21,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pages
 
 import glassnet
 from glassnet.errors import GlassnetWarning, NotFiniteError
@@ -35,27 +36,10 @@ from cases import diagnosis as cases  # noqa: E402
 from cases import diagnosis_unseen as unseen  # noqa: E402
 
 PAGE = Path(__file__).parent / "diagnosis.md"
+SCRIPT = Path(__file__).name
 SEEDS = range(200, 203)
 """Others than those that the limits of the rules were set with."""
 THREADS = 2
-
-
-def table(heads, rows):
-    """A table in Markdown, columns of equal width."""
-    cells = [[str(cell) for cell in row] for row in [heads, *rows]]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [f"| {' | '.join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))} |" for row in cells]
-    lines.insert(1, f"| {' | '.join('-' * w for w in widths)} |")
-    return "\n".join(lines)
-
-
-def write(section, text):
-    """Print a section, and put it between its two markers on the page."""
-    print(f"\n{text}\n")
-    begin, end = f"<!-- {section}: written by measure_diagnosis.py -->\n", f"<!-- end of {section} -->"
-    page = PAGE.read_text(encoding="utf-8")
-    before, rest = page.split(begin)
-    PAGE.write_text(f"{before}{begin}\n{text}\n\n{end}{rest.split(end)[1]}", encoding="utf-8")
 
 
 def signed():
@@ -94,7 +78,7 @@ def diseases():
     total = [f"{found} of {all_}" for found, all_ in counted]
     lines.append(["all", "", *total])
     heads = ["code", "what is looked for", "found, first list", "found, second list"]
-    write("diseases", table(heads, lines) + "\n\n" + signed())
+    pages.write(PAGE, SCRIPT, "diseases", pages.table(heads, lines) + "\n\n" + signed())
 
 
 def healthy():
@@ -116,7 +100,8 @@ def healthy():
                     print(f"false alarm ({name}, seed {seed}): {found} {options}", flush=True)
         which = ", ".join(f"`{code}` {count}" for code, count in alarms.most_common()) or "none"
         lines.append([name, len(rows), runs, alarmed, which])
-    write("healthy", table(["healthy runs", "kinds", "runs", "with a finding", "findings"], lines) + "\n\n" + signed())
+    heads = ["healthy runs", "kinds", "runs", "with a finding", "findings"]
+    pages.write(PAGE, SCRIPT, "healthy", pages.table(heads, lines) + "\n\n" + signed())
 
 
 def cost():
@@ -148,7 +133,7 @@ def cost():
     lines.insert(0, ["off", f"{epochs:.3f}", "0", "0 %"])
     heads = ["10 epochs of MNIST, 784-256-10, batch 256", "seconds of training", "seconds of recording", "share"]
     text = f"Medians of 7 runs, taken in turns, {THREADS} threads. "
-    write("cost", table(heads, lines) + "\n\n" + text + signed())
+    pages.write(PAGE, SCRIPT, "cost", pages.table(heads, lines) + "\n\n" + text + signed())
 
 
 def main():

@@ -23,6 +23,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pages
 import sklearn
 from sklearn import datasets, neural_network
 from sklearn.exceptions import ConvergenceWarning
@@ -33,28 +34,8 @@ import glassnet
 
 THREADS = 2
 PAGE = Path(__file__).parent / "from-scikit-learn.md"
+SCRIPT = Path(__file__).name
 DATA = Path(__file__).parents[2] / "shared/data"
-
-
-# The tables
-
-
-def table(heads, rows):
-    """A table in Markdown, columns of equal width."""
-    cells = [[str(cell) for cell in row] for row in [heads, *rows]]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [f"| {' | '.join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))} |" for row in cells]
-    lines.insert(1, f"| {' | '.join('-' * w for w in widths)} |")
-    return "\n".join(lines)
-
-
-def write(section, text):
-    """Print a section, and put it between its two markers on the page."""
-    print(f"\n{text}\n")
-    begin, end = f"<!-- {section}: written by measure_estimators.py -->\n", f"<!-- end of {section} -->"
-    page = PAGE.read_text(encoding="utf-8")
-    before, rest = page.split(begin)
-    PAGE.write_text(f"{before}{begin}\n{text}\n\n{end}{rest.split(end)[1]}", encoding="utf-8")
 
 
 def signed(started):
@@ -160,10 +141,10 @@ def agreement(_):
             ]
             for case, (given, weight) in cases.items()
         ]
-        parts.append(table([f"`{name}`", *ACTIVATIONS], rows))
-    parts.append(table(["other targets (adam, relu)", "difference"], other_targets()))
-    parts.append(table(["lbfgs", "loss", "difference of the loss", "of the predictions"], lbfgs()))
-    write("agreement", "\n\n".join([*parts, signed(started)]))
+        parts.append(pages.table([f"`{name}`", *ACTIVATIONS], rows))
+    parts.append(pages.table(["other targets (adam, relu)", "difference"], other_targets()))
+    parts.append(pages.table(["lbfgs", "loss", "difference of the loss", "of the predictions"], lbfgs()))
+    pages.write(PAGE, SCRIPT, "agreement", "\n\n".join([*parts, signed(started)]))
 
 
 def other_targets():
@@ -240,9 +221,9 @@ def scores(options):
             score, seconds, epochs = (np.array(column) for column in zip(*figures, strict=True))
             shown = f"{score.mean():.4f} ± {score.std():.4f}"
             rows.append([name, contestant, shown, f"{statistics.median(seconds):.3g}", int(np.median(epochs))])
-        print(table(["", "", "", "", ""], rows[-3:]), flush=True)
+        print(pages.table(["", "", "", "", ""], rows[-3:]), flush=True)
     heads = ["", "", "accuracy or R², mean ± standard deviation", "fit, s", "epochs"]
-    write("scores", f"{table(heads, rows)}\n\n{signed(started)}")
+    pages.write(PAGE, SCRIPT, "scores", f"{pages.table(heads, rows)}\n\n{signed(started)}")
 
 
 def folds(kind, X, y):
@@ -327,7 +308,7 @@ def memory(_):
     heads = ["MiB"]
     for dtype, mebibytes in zip(("float32", "float64"), size, strict=True):
         heads += [f"{dtype} (X: {mebibytes:.0f}), scikit-learn", f"{dtype}, glassnet"]
-    write("memory", f"{table(heads, rows)}\n\n{signed(started)}")
+    pages.write(PAGE, SCRIPT, "memory", f"{pages.table(heads, rows)}\n\n{signed(started)}")
 
 
 SECTIONS = {"agreement": agreement, "scores": scores, "memory": memory}

@@ -96,6 +96,12 @@ def as_dense(x: Any) -> Array:
     return x.toarray() if is_sparse(x) else x
 
 
+def evenly(n: int, most: int) -> np.ndarray:
+    """At most so many of n rows, spread evenly over them: their numbers, rising."""
+    count = min(n, most)
+    return np.arange(count) * n // max(count, 1)
+
+
 WrittenFor: TypeAlias = Literal["any", "torch", "numpy"]
 """The arrays that a user's function was written for; "any": whatever the engine computes with."""
 

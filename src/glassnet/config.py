@@ -135,6 +135,15 @@ class RunConfig(Branch):
     pretrain_epochs: Annotated[int, Field(gt=0)] = 20
 
 
+BRANCHES: dict[str, type[Branch]] = {"data": DataConfig, "network": NetworkConfig, "training": TrainingConfig}
+"""The branches of a run's tree by their names."""
+
+
+def branch_of(name: str) -> str | None:
+    """The branch that has an option of this name, or None."""
+    return next((key for key, branch in BRANCHES.items() if name in branch.model_fields), None)
+
+
 def read_config(path: str | Path) -> dict[str, Any]:
     """The tree in a TOML file, or in a JSON file such as a run's; ConfigError naming the file and what is wrong."""
     path = Path(path)

@@ -337,18 +337,23 @@ def fit_encodings(
     return Encoding.fit(part, scaling=scaling, max_categories=max_categories), target
 
 
+def confusion(y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """How many rows of each true class (N,) were taken for which, by probabilities (N, K): int64 (K, K)."""
+    counts = np.zeros((p.shape[1], p.shape[1]), dtype=np.int64)
+    np.add.at(counts, (y, p.argmax(axis=1)), 1)
+    return counts
+
+
 def _classification_figures(y: np.ndarray, p: np.ndarray, classes: list[Any]) -> dict[str, Any]:
-    K = p.shape[1]
-    confusion = np.zeros((K, K), dtype=np.int64)
-    np.add.at(confusion, (y, p.argmax(axis=1)), 1)
+    counts = confusion(y, p)
     chosen = np.clip(p[np.arange(len(y)), y], np.finfo(np.float64).tiny, None)
-    right = np.diag(confusion)
+    right = np.diag(counts)
     return {
         "rows": len(y),
         "accuracy": float(right.sum() / len(y)),
         "log_loss": float(-np.log(chosen).mean()),
-        "classes": _per_class(right, confusion.sum(axis=0), confusion.sum(axis=1), classes),
-        "confusion": confusion.tolist(),
+        "classes": _per_class(right, counts.sum(axis=0), counts.sum(axis=1), classes),
+        "confusion": counts.tolist(),
     }
 
 

@@ -23,7 +23,7 @@ from pydantic import BaseModel
 
 from glassnet.activations import ACTIVATIONS
 from glassnet.arrays import as_dense
-from glassnet.config import Branch, DataConfig, NetworkConfig, RunConfig, TrainingConfig, read_config
+from glassnet.config import BRANCHES, RunConfig, TrainingConfig, branch_of, read_config
 from glassnet.data import Arrays, Source, Table, TargetEncoding, load_source, split
 from glassnet.data.examples import Examples
 from glassnet.errors import ConfigError, DataError, NotFiniteError
@@ -161,13 +161,12 @@ def fit(
     >>> run.model.predict("iris").values[:3].tolist()
     ['setosa', 'setosa', 'setosa']
     """
-    branches: dict[str, type[Branch]] = {"data": DataConfig, "network": NetworkConfig, "training": TrainingConfig}
     tree: dict[str, Any] = {"data": {"source": source, "target": target}, "network": {}, "training": {"epochs": 200}}
-    own = [name for name in RunConfig.model_fields if name not in branches]
+    own = [name for name in RunConfig.model_fields if name not in BRANCHES]
     for name, value in options.items():
-        place = next((key for key, branch in branches.items() if name in branch.model_fields), None)
+        place = branch_of(name)
         if place is None and name not in own:
-            known = [name for branch in branches.values() for name in branch.model_fields] + own
+            known = [name for branch in BRANCHES.values() for name in branch.model_fields] + own
             close = difflib.get_close_matches(name, known, n=1)
             hint = say(" Did you mean {close!r}?", close=close[0]) if close else ""
             raise ConfigError(say("there is no option {name!r}.{hint}", name=name, hint=hint))
@@ -804,6 +803,18 @@ def plain(config: RunConfig) -> dict[str, Any]:
     return tree
 
 
+def check_run(folder: Path) -> None:
+    """ConfigError if the folder holds no run."""
+    if not (folder / CONFIG).exists():
+        raise ConfigError(say("{folder} holds no run: there is no {name}", folder=folder, name=CONFIG))
+
+
+def config_of(folder: Path) -> RunConfig:
+    """A run's configuration, with every choice made; ConfigError if the folder holds no run."""
+    check_run(folder)
+    return RunConfig.make(**read_config(folder / CONFIG))
+
+
 def read_history(folder: Path) -> History:
     """A run's history, or DataError."""
     try:
@@ -855,9 +866,7 @@ def look_into(folder: Path, note: Note = lambda text: None) -> Inside:
     InputError
         If the folder holds no run, or its data are not at hand.
     """
-    if not (folder / CONFIG).exists():
-        raise ConfigError(say("{folder} holds no run: there is no {name}", folder=folder, name=CONFIG))
-    config = RunConfig.make(**read_config(folder / CONFIG))
+    config = config_of(folder)
     if config.data.source is None:
         raise ConfigError(say("the run does not say which data it was trained on, so it cannot be repeated"))
     model, history = Model.load(folder), read_history(folder)

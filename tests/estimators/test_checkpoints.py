@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
+from cases.halting import HaltAt
 from glassnet import MLPClassifier, MLPRegressor
 from glassnet.errors import ConfigError, GlassnetWarning
-from glassnet.training import Callback
 from glassnet.training.checkpoint import files
 
 RNG = np.random.default_rng(0)
@@ -20,15 +20,6 @@ X = RNG.normal(size=(120, 5))
 Y = (X[:, 0] * X[:, 1] > 0).astype(int) + (X[:, 2] > 1)
 NUMBERS = X[:, 0] * X[:, 1]
 SMALL = {"hidden_layer_sizes": (8,), "batch_size": 16, "max_iter": 9, "random_state": 3, "dropout": 0.2, "tol": 0.0}
-
-
-class HaltAt(Callback):
-    def __init__(self, step):
-        self.step = step
-
-    def on_batch_end(self, trainer):
-        if trainer.step == self.step:
-            trainer.halt("interrupted")
 
 
 def outcome(estimator):

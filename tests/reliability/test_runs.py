@@ -12,24 +12,15 @@ import numpy as np
 import pytest
 
 import glassnet
+from cases.halting import HaltAt
 from glassnet.cli import main
 from glassnet.errors import ConfigError, ModelFileError
-from glassnet.training import Callback
 from glassnet.training.checkpoint import files
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(300, 5))
 Y = (X[:, 0] * X[:, 1] > 0).astype(int)
 OPTIONS = {"epochs": 4, "hidden": (8,), "early_stopping": "none", "batch_size": 16, "dropout": 0.2}
-
-
-class HaltAt(Callback):
-    def __init__(self, step):
-        self.step = step
-
-    def on_batch_end(self, trainer):
-        if trainer.step == self.step:
-            trainer.halt("interrupted")
 
 
 def bits(run):

@@ -77,6 +77,11 @@ def console() -> Console:
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
+def print_note(text: str) -> None:
+    """A sentence about what is done meanwhile."""
+    console().print(f"· {text}", markup=False)
+
+
 def print_json(content: dict[str, Any]) -> None:
     """One JSON object on a line; NaN and infinity as null."""
     print(json_text(content), flush=True)
@@ -158,14 +163,13 @@ def batch_of_run(
     run: Path, source: str | None, rows: int | None = None
 ) -> tuple[Network, Loss, np.ndarray, np.ndarray, Regularisation]:
     """A run's network and loss, the first rows of the source (all if None; else of its own data), and its penalties."""
-    from glassnet.config import RunConfig, read_config
     from glassnet.model import load
     from glassnet.regularisers import Regularisation
-    from glassnet.runs import CONFIG
+    from glassnet.runs import CONFIG, config_of
 
     model, training = load(run), None
     if (run / CONFIG).exists():  # else a model without a run
-        config = RunConfig.make(**read_config(run / CONFIG))
+        config = config_of(run)
         training, source = config.training, source or config.data.source
     if source is None:
         raise ConfigError(say("give a SOURCE: {run} does not say which data it was trained on", run=run))
@@ -179,14 +183,13 @@ def batch_of_run(
 
 def updater_of_run(run: Path) -> tuple[Updater, float | None, Any]:
     """A run's rules for a step, without what its optimiser remembered; its learning rate; and its data's source."""
-    from glassnet.config import RunConfig, read_config
     from glassnet.optimisers import SGD, Updater
-    from glassnet.runs import CONFIG
+    from glassnet.runs import CONFIG, config_of
     from glassnet.training.trainer import make_updater
 
     if not (run / CONFIG).exists():
         return Updater(SGD()), None, None
-    config = RunConfig.make(**read_config(run / CONFIG))
+    config = config_of(run)
     return make_updater(config.training), config.training.lr, config.data.source
 
 

@@ -28,10 +28,7 @@ def command(run: RunArgument, as_json: JsonOption = False) -> int:
     from glassnet.inspection import diagnose
     from glassnet.runs import look_into
 
-    def note(text: str) -> None:
-        if not as_json:
-            common.console().print(f"· {text}", markup=False)
-
+    note = common.print_note if not as_json else lambda text: None
     show(diagnose(look_into(run, note)), as_json=as_json)
     return 0
 

@@ -57,10 +57,7 @@ def command(
     from glassnet.drawing.plots import KINDS, Shown, check_layer, checked, plot, that_apply
     from glassnet.runs import FIGURES
 
-    def note(text: str) -> None:
-        if not as_json:
-            common.console().print(f"· {text}", markup=False)
-
+    note = common.print_note if not as_json else lambda text: None
     shown = [Shown(run, note) for run in runs]
     if ending not in FORMATS:
         raise ConfigError(say("cannot draw {kind!r}; choose one of: {known}", kind=ending, known=", ".join(FORMATS)))

@@ -32,5 +32,5 @@ def command(
     """Write the page."""
     from glassnet.drawing.report import write_report
 
-    print(write_report(run, out, note=lambda text: common.console().print(f"· {text}", markup=False)))
+    print(write_report(run, out, note=common.print_note))
     return 0

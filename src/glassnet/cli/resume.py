@@ -67,12 +67,11 @@ def command(
 
 def _change(name: str, value: str) -> dict[str, Any]:
     """The tree with this option, given by its name ("lr") or its path ("training.lr")."""
-    from glassnet.config import Branch, DataConfig, NetworkConfig, RunConfig, TrainingConfig
+    from glassnet.config import BRANCHES, RunConfig, branch_of
 
-    branches: dict[str, type[Branch]] = {"data": DataConfig, "network": NetworkConfig, "training": TrainingConfig}
     branch, _, leaf = name.rpartition(".")
-    branch = branch or next((key for key, kind in branches.items() if leaf in kind.model_fields), "")
-    if leaf not in branches.get(branch, RunConfig).model_fields:
+    branch = branch or branch_of(leaf) or ""
+    if leaf not in BRANCHES.get(branch, RunConfig).model_fields:
         raise ConfigError(say("there is no option {name!r} to allow", name=name))
     try:
         parsed = json.loads(value)

@@ -18,7 +18,7 @@ from glassnet.lock import check_free, locked
 from glassnet.messages import say
 from glassnet.training.checkpoint import CheckpointWriter, Interval, fingerprint, latest
 from glassnet.training.interruption import halted_by_signals
-from glassnet.training.resuming import differences
+from glassnet.training.resuming import differences, told
 
 if TYPE_CHECKING:
     from glassnet.estimators.base import BaseMLP
@@ -94,16 +94,12 @@ def _check(folder: Path, before: dict[str, Any], now: dict[str, Any], estimator:
         changed.pop("config.max_iter", None)
     if not changed:
         return
-    lines = [
-        say("{path}: {old} then, {new} now", path=path.removeprefix("config."), old=old, new=new)
-        for path, (old, new) in changed.items()
-    ]
     hint = say(" random_state=None holds out other rows each time.") if estimator.random_state is None else ""
     text = say(
         "the checkpoint in {folder} is of other parameters or data ({differences}); "
         "leave resume out to begin anew.{hint}",
         folder=folder,
-        differences="; ".join(lines),
+        differences=told({path.removeprefix("config."): pair for path, pair in changed.items()}),
         hint=hint,
     )
     raise ConfigError(text)

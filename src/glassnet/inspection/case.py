@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from glassnet.arrays import as_dense, to_numpy
+from glassnet.arrays import as_dense, evenly, to_numpy
 from glassnet.config import TrainingConfig
 from glassnet.data.encoding import Encoding
 from glassnet.data.examples import Examples
@@ -369,8 +369,7 @@ class Case:
 
 
 def _some(examples: Examples) -> Examples:
-    n = len(examples)
-    return examples if n <= ROWS else examples.take(np.arange(ROWS) * n // ROWS)
+    return examples if len(examples) <= ROWS else examples.take(evenly(len(examples), ROWS))
 
 
 def _left_out(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -11,19 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from glassnet.arrays import evenly
 from glassnet.data.examples import Examples
+from glassnet.engine.base import r2
 from glassnet.errors import ConfigError
 from glassnet.messages import say
-from glassnet.model import Model
+from glassnet.model import Model, confusion
 from glassnet.network import Network
 
 BINS = 10
 MOST_ROWS = 2000  # that are shown one by one
-
-
-def _some(n: int) -> np.ndarray:
-    """Which of n rows are shown: all, or as many as can be, spread evenly."""
-    return np.arange(min(n, MOST_ROWS)) * n // min(n, MOST_ROWS)
 
 
 @dataclass(frozen=True)
@@ -81,8 +78,7 @@ class Confusion:
     @classmethod
     def of(cls, p: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -> Confusion:
         """That of probabilities (N, K) and true classes (N,)."""
-        counts = np.zeros((len(names), len(names)), dtype=np.int64)
-        np.add.at(counts, (labels, p.argmax(axis=1)), 1)
+        counts = confusion(labels, p)
         accuracy = float(np.trace(counts) / max(len(labels), 1))
         return cls(names, tuple(tuple(row) for row in counts.tolist()), accuracy)
 
@@ -110,14 +106,14 @@ class Residuals:
     def of(cls, true: np.ndarray, predicted: np.ndarray, name: str) -> Residuals:
         """Those of true and predicted values, (N,) each."""
         squares = np.square(true - predicted)
-        spread = np.square(true - true.mean()).sum()
-        some = _some(len(true))
+        mean = true.mean()
+        some = evenly(len(true), MOST_ROWS)
         return cls(
             name,
             tuple(true[some].tolist()),
             tuple(predicted[some].tolist()),
             float(np.sqrt(squares.mean())),
-            float(1 - squares.sum() / spread) if spread else float(not squares.any()),
+            float(r2(squares.sum(), mean, np.square(true - mean).sum(), len(true))),
         )
 
 
@@ -197,7 +193,7 @@ class Regions:
         said = model.predict_features(plane)
         shape = (grid, grid)
         names = tuple(model.encoding.feature_names) if model.encoding is not None else ("x0", "x1")
-        some = _some(len(x))
+        some = evenly(len(x), MOST_ROWS)
         first, second, rows = first * scale[0] + shift[0], second * scale[1] + shift[1], x[some] * scale + shift
         y = np.asarray(examples.y)[some]
         if said.probabilities is not None and model.task == "classification":

@@ -135,14 +135,20 @@ def load(path: Path) -> Checkpoint:
     return Checkpoint.from_bytes(read_bytes(path), path)
 
 
-def latest(folder: Path, note: Callable[[str], None] = lambda text: None) -> Checkpoint | None:
-    """The newest good checkpoint of a folder, None if there is none; ``note`` hears of those that are damaged."""
+def newest(folder: Path, note: Callable[[str], None] = lambda text: None) -> tuple[Path, Checkpoint] | None:
+    """The newest good checkpoint of a folder and its file, or None; ``note`` hears of those that are damaged."""
     for path in files(folder):
         try:
-            return load(path)
+            return path, load(path)
         except ModelFileError as error:
             note(str(error))
     return None
+
+
+def latest(folder: Path, note: Callable[[str], None] = lambda text: None) -> Checkpoint | None:
+    """The checkpoint of :func:`newest`."""
+    found = newest(folder, note)
+    return None if found is None else found[1]
 
 
 def fingerprint(*sets: Examples | None) -> str:

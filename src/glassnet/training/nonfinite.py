@@ -7,19 +7,17 @@ more (they repeat to the bit), up to the one before, and has the next one traced
 
 from __future__ import annotations
 
-import copy
 import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glassnet.arrays import as_dense
 from glassnet.data.examples import Examples
 from glassnet.errors import GlassnetWarning, NotFiniteError
 from glassnet.messages import say
 from glassnet.network import parameter_values
-from glassnet.trace import Trace, trace
+from glassnet.trace import Trace
 
 if TYPE_CHECKING:
     from glassnet.training.trainer import Trainer
@@ -158,24 +156,12 @@ class OnNonfinite:
         rows = order[first : first + trainer.batch_size]
         assert trainer.examples is not None
         batch = trainer.examples.take(rows)
-        network, epoch = trainer.network, trainer.first_epoch + trainer.epoch - 1
-        updater = copy.copy(trainer.updater)
-        updater.restore(trainer.updater.state(), network)  # NumPy's arrays, wherever the engine has them
-        trained = {own.number for own in network.layers if own.params and not own.frozen}
+        trained = {own.number for own in trainer.network.layers if own.params and not own.frozen}
         factor = trainer.schedule.factor(
             trainer.step, trainer.steps_per_epoch, trainer.config.epochs, trainer.schedule_state
         )
-        with np.errstate(all="ignore"):
-            traced = trace(
-                network,
-                trainer.loss,
-                np.asarray(as_dense(batch.x), dtype=network.dtype),
-                batch.y,
-                weight=batch.weight,
-                draws=network.draws(len(rows), first=first, epoch=epoch),
-                updater=updater,
-                lr=trainer.base_lr * factor,
-            )
+        epoch = trainer.first_epoch + trainer.epoch - 1
+        traced = trainer.trace(batch, first=first, epoch=epoch, lr=trainer.base_lr * factor)
         quantity, layer, what, value = first_nonfinite(traced, trained, trainer.optimiser.slots)
         return diverged(trainer, what, value, quantity=quantity, layer=layer, batch=trainer.done + 1)
 

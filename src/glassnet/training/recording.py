@@ -20,13 +20,11 @@ from pydantic import TypeAdapter
 from threadpoolctl import ThreadpoolController
 
 from glassnet.activations import Logistic, ReLU, Tanh
-from glassnet.arrays import as_dense, to_numpy
-from glassnet.data.examples import Examples
+from glassnet.arrays import evenly, to_numpy
 from glassnet.errors import ConfigError
 from glassnet.layers import Dense
 from glassnet.messages import say
-from glassnet.optimisers import Updater
-from glassnet.trace import LayerTrace, Trace, trace
+from glassnet.trace import LayerTrace, Trace
 from glassnet.training.callbacks import Callback
 from glassnet.training.trainer import Trainer
 
@@ -341,33 +339,15 @@ class Recorder(Callback):
 
     def _take(self, trainer: Trainer, epoch: int) -> None:
         started = time.perf_counter()
-        network, examples = trainer.network, trainer.examples
+        examples, dense = trainer.examples, [layer for layer in trainer.network.layers if isinstance(layer, Dense)]
         assert examples is not None
-        n = len(examples)
-        rows = examples.take(np.arange(min(n, self.rows)) * n // min(n, self.rows))
-        updater = Updater(trainer.optimiser, trainer.regularisation, trainer.updater.clip)
-        updater.restore(trainer.updater.state(), network)
+        rows = examples.take(evenly(len(examples), self.rows))
         # BLAS's threads wait awake for more work: where training does without them they would be in its way
-        limit = nullcontext() if trainer.engine.name == "reference" else self._blas.limit(limits=1)
-        with limit, np.errstate(all="ignore"):  # numbers that are not finite are what a snapshot is to show
-            traced = self._traced(trainer, rows, updater, epoch)
-            dense = [layer for layer in network.layers if isinstance(layer, Dense)]
-            self.snapshots.append(snapshot(traced, dense, epoch=epoch, step=trainer.step))
+        with nullcontext() if trainer.engine.name == "reference" else self._blas.limit(limits=1):
+            traced = trainer.trace(rows, first=0, epoch=trainer.first_epoch + epoch, lr=trainer.lr)
+            with np.errstate(all="ignore"):  # numbers that are not finite are what a snapshot is to show
+                self.snapshots.append(snapshot(traced, dense, epoch=epoch, step=trainer.step))
         self.seconds += time.perf_counter() - started
-
-    def _traced(self, trainer: Trainer, rows: Examples, updater: Updater, epoch: int) -> Trace:
-        network = trainer.network
-        draws = network.draws(len(rows), epoch=trainer.first_epoch + epoch)
-        return trace(
-            network,
-            trainer.loss,
-            as_dense(rows.x),
-            rows.y,
-            weight=rows.weight,
-            draws=draws,
-            updater=updater,
-            lr=trainer.lr,
-        )
 
 
 def to_jsonl(snapshots: Iterable[Snapshot]) -> str:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glassnet.config import RunConfig
+from glassnet.config import RunConfig, branch_of
 from glassnet.data.examples import Examples
 from glassnet.errors import ConfigError, GlassnetWarning, ModelFileError
 from glassnet.messages import say
 from glassnet.storage import read_document, write_document
-from glassnet.training.checkpoint import KEEP, Checkpoint, CheckpointWriter, files, fingerprint, load
+from glassnet.training.checkpoint import KEEP, Checkpoint, CheckpointWriter, files, fingerprint, load, newest
 from glassnet.training.trainer import Trainer
 
 CHECKPOINTS, BEGUN = "checkpoints", "run.json"
@@ -58,20 +58,21 @@ def stored(folder: Path, note: Callable[[str], None] = lambda text: None) -> tup
     ModelFileError
         If all of it is damaged.
     """
-    damaged: ModelFileError | None = None
-    for path in files(folder / CHECKPOINTS):
-        try:
-            checkpoint = load(path)
-        except ModelFileError as error:
-            damaged = error
-            note(str(error))
-            continue
-        if damaged is not None:
+    damaged: list[str] = []
+
+    def passed_over(text: str) -> None:
+        damaged.append(text)
+        note(text)
+
+    found = newest(folder / CHECKPOINTS, passed_over)
+    if found is not None:
+        path, checkpoint = found
+        if damaged:
             note(say("the one before it is whole: {path}", path=path))
         return checkpoint, checkpoint.about
     begun = folder / CHECKPOINTS / BEGUN
-    if damaged is not None and not begun.exists():
-        raise damaged
+    if damaged and not begun.exists():
+        raise ModelFileError(damaged[-1])
     about = read_document(begun)
     note(say("there is no whole checkpoint yet: training begins anew"))
     return None, about
@@ -84,6 +85,12 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, 
             yield from differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
     elif old != new:
         yield path, old, new
+
+
+def told(changed: _Differences) -> str:
+    """Differences in words."""
+    pairs = changed.items()
+    return "; ".join(say("{path}: {old} then, {new} now", path=path, old=old, new=new) for path, (old, new) in pairs)
 
 
 @dataclass(frozen=True)
@@ -142,15 +149,11 @@ class Resuming:
                 changed[name] = before[name][:12], now[name][:12]
         refused = {path: pair for path, pair in changed.items() if not self._allows(path)}
         if refused:
-            lines = [
-                say("{path}: {old} then, {new} now", path=path, old=old, new=new)
-                for path, (old, new) in refused.items()
-            ]
             text = say(
                 "{folder} was begun with other settings or data ({differences}); "
                 "to go on all the same: --allow {names}",
                 folder=folder,
-                differences="; ".join(lines),
+                differences=told(refused),
                 names=",".join(path.rpartition(".")[2] for path in refused),
             )
             raise ConfigError(text)
@@ -172,10 +175,9 @@ class Resuming:
 def check_names(names: frozenset[str]) -> None:
     """ConfigError if one of these is no option's name."""
     known = {"data", "engine", *RunConfig.model_fields}
-    for branch in ("data", "network", "training"):
-        known |= set(RunConfig.model_fields[branch].annotation.model_fields)  # type: ignore[union-attr]
     for name in sorted(names):
-        if name.rpartition(".")[2] not in known:
+        leaf = name.rpartition(".")[2]
+        if leaf not in known and branch_of(leaf) is None:
             raise ConfigError(say("there is no option {name!r} to allow", name=name))
 
 

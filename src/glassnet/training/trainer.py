@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.arrays import as_csr, is_sparse
+from glassnet.arrays import as_csr, as_dense, is_sparse
 from glassnet.config import TrainingConfig
 from glassnet.data.encoding import Encoding
 from glassnet.data.examples import Examples
@@ -27,7 +27,7 @@ from glassnet.optimisers import OPTIMISERS, Clip, Updater
 from glassnet.random import permutation
 from glassnet.regularisers import Regularisation
 from glassnet.schedules import SCHEDULES
-from glassnet.trace import checked_rows
+from glassnet.trace import Trace, checked_rows, trace
 from glassnet.training.callbacks import Callback
 from glassnet.training.early_stopping import EarlyStopping
 from glassnet.training.history import History
@@ -359,6 +359,26 @@ class Trainer:
         with np.errstate(over="ignore", invalid="ignore"):  # the check of the figures says so
             weight = self.weight / self.steps_per_epoch
             return rules.total(self.network.parameters(), weight) if rules.penalises else None
+
+    def trace(self, batch: Examples, *, first: int, epoch: int, lr: float) -> Trace:
+        """What a step on these examples would compute, with the network in sync; nothing is changed.
+
+        Parameters
+        ----------
+        batch : Examples
+            Of :attr:`examples`.
+        first : int
+            The position of its first row in the epoch's order; with ``epoch``, from 0, it decides dropout's masks.
+        epoch : int
+        lr : float
+        """
+        network = self.network
+        updater = Updater(self.optimiser, self.regularisation, self.updater.clip)
+        updater.restore(self.updater.state(), network)  # NumPy's arrays, wherever the engine has them
+        draws = network.draws(len(batch), first=first, epoch=epoch)
+        x = as_dense(batch.x)
+        with np.errstate(all="ignore"):  # numbers that are not finite are what may be looked for
+            return trace(network, self.loss, x, batch.y, weight=batch.weight, draws=draws, updater=updater, lr=lr)
 
     # Checks and small things
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
-from glassnet.config import RunConfig, read_config
+from glassnet.config import RunConfig
 from glassnet.data.examples import Examples
-from glassnet.errors import ConfigError, InputError
+from glassnet.errors import InputError
 from glassnet.messages import say
 from glassnet.model import Model
-from glassnet.runs import CONFIG, Inside, look_into, read_history, read_snapshots
+from glassnet.runs import Inside, check_run, config_of, look_into, read_history, read_snapshots
 from glassnet.training import History, Snapshot
 
 
@@ -28,8 +28,7 @@ class Shown:
     def __init__(self, folder: Path, note: Callable[[str], None] = lambda text: None) -> None:
         self.folder = folder
         self.note = note
-        if not (folder / CONFIG).exists():
-            raise ConfigError(say("{folder} holds no run: there is no {name}", folder=folder, name=CONFIG))
+        check_run(folder)
 
     @property
     def name(self) -> str:
@@ -39,7 +38,7 @@ class Shown:
     @cached_property
     def config(self) -> RunConfig:
         """With every choice made."""
-        return RunConfig.make(**read_config(self.folder / CONFIG))
+        return config_of(self.folder)
 
     @cached_property
     def history(self) -> History:
