@@ -125,3 +125,13 @@ def test_what_is_refused(draw, trained, tmp_path, monkeypatch, words, message):
 def test_no_run(draw, tmp_path):
     assert draw("passes", tmp_path).code == 2
     assert draw("curves", tmp_path).code == 2
+
+
+def test_curves_name_the_criterion_that_ended_training(draw, tmp_path, monkeypatch):
+    """Those that are drawn after training and those that are asked for."""
+    criteria = []
+    monkeypatch.setattr(drawing, "draw_curves", lambda *given, criterion, **options: criteria.append(criterion))
+    run = tmp_path / "run"
+    assert main(["train", "iris", "--epochs", "3", "--early-stopping", "patience2", "--quiet", "--out", str(run)]) == 0
+    draw("curves", run)
+    assert criteria == ["patience2", "patience2"]

@@ -6,6 +6,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import glassnet
+from cases.halting import HaltAt
 from glassnet.cli import main
 from glassnet.errors import ConfigError, MissingExtraError, NotFiniteError
 from glassnet.inspection import Tracker
@@ -83,6 +84,14 @@ def test_the_command(tmp_path, capsys):
     assert len(second) == 1
     assert first != second
     assert len(read(run / "tensorboard").Scalars("loss/training")) == 2
+
+
+def test_a_run_that_goes_on_is_tracked_from_there(tmp_path):
+    options = {"epochs": 5, "early_stopping": "none", "out": tmp_path / "run"}
+    glassnet.fit("iris", callbacks=[HaltAt(20)], **options)  # of 7 steps an epoch
+    glassnet.fit("iris", callbacks=[Tracker(folder=tmp_path / "events")], resume=True, **options)
+    steps = [event.step for event in read(tmp_path / "events").Scalars("norm of delta/layer 1")]
+    assert steps == [2, 3, 4, 5]
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

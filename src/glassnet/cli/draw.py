@@ -122,10 +122,16 @@ def _draw(
 ) -> None:
     """One picture."""
     from glassnet import drawing
-    from glassnet.runs import read_history
+    from glassnet.runs import config_of, read_history
 
     if model is None or kind == "curves":
-        drawing.draw_curves(read_history(run), path, title=run.resolve().name, dark=dark)
+        drawing.draw_curves(
+            read_history(run),
+            path,
+            title=run.resolve().name,
+            criterion=config_of(run).training.early_stopping,
+            dark=dark,
+        )
         return
     names = drawing.names_of(model)
     if kind == "graph":

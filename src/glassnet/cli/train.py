@@ -407,7 +407,9 @@ def _draw(run: Run, reporter: Any) -> Path | None:
     if not len(run.history):
         return None
     try:
-        return draw_curves(run.history, run.folder / FIGURES / "curves.png", title=run.folder.name)
+        criterion = run.config.training.early_stopping
+        path = run.folder / FIGURES / "curves.png"
+        return draw_curves(run.history, path, title=run.folder.name, criterion=criterion)
     except MissingExtraError as error:
         reporter.note(str(error))
         return None

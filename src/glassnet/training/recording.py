@@ -310,11 +310,11 @@ class Recorder(Callback):
                 raise ConfigError(say("{name} must be 1 or more, not {value}", name=name, value=value))
 
     def on_train_begin(self, trainer: Trainer) -> None:
-        """Take the first, and choose the rows."""
+        """Take the first: of the start, or of where a run that was broken off goes on."""
         self.snapshots.clear()
         self.seconds = 0.0
         self._blas = ThreadpoolController().select(user_api="blas")
-        self._take(trainer, 0)
+        self._take(trainer, trainer.epoch)
 
     def state(self) -> dict[str, Any]:
         """The snapshots so far."""
