@@ -26,9 +26,10 @@ SIZES = [
     (1000, 1000, 1000),
     (1, 1),
     (11, 2, 2, 2, 2, 2, 2),
-    (16, 12, 11, 10, 9, 8, 7, 6, 10),
+    pytest.param((16, 12, 11, 10, 9, 8, 7, 6, 10), marks=pytest.mark.slow),
     pytest.param((1000,) * 9, marks=pytest.mark.slow),
 ]
+SLOW = pytest.param((16, 3, 3, 3, 3, 12), None, marks=pytest.mark.slow)
 LONG = "$ a name of a class, longer than any picture has room for, 名字也可能很长很长"
 
 
@@ -64,7 +65,7 @@ def test_no_two_texts_overlap(batch, rendered, sizes):
 
 @pytest.mark.parametrize(
     ("sizes", "image"),
-    [((16, 3, 3), None), ((16, 30, 10), (4, 4)), ((16, 3, 3, 3, 3, 12), (8, 2)), ((16, 3, 3, 3, 3, 12), None)],
+    [((16, 3, 3), None), ((16, 30, 10), (4, 4)), ((16, 3, 3, 3, 3, 12), (8, 2)), SLOW],
     ids=str,
 )
 def test_nor_with_long_names_and_images(batch, rendered, sizes, image):
@@ -348,7 +349,9 @@ def test_every_picture_as_a_file(batch, tmp_path):
     assert dict(matplotlib.rcParams) == before
 
 
-@pytest.mark.parametrize(("ending", "kinds"), [(".svg", 5), (".png", 2), (".pdf", 2)])
+@pytest.mark.parametrize(
+    ("ending", "kinds"), [(".svg", 5), (".png", 2), pytest.param(".pdf", 2, marks=pytest.mark.slow)]
+)
 def test_the_same_picture_is_the_same_file(batch, tmp_path, ending, kinds):
     first, second = (list(islice(draw_all(batch, tmp_path / name, ending), kinds)) for name in ("a", "b"))
     for one, other in zip(first, second, strict=True):

@@ -209,6 +209,7 @@ def test_curves_need_no_data(runs, tmp_path):
         plot("norms", [folder], tmp_path / "norms.png")
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_file(runs, tmp_path):
     for ending in ("svg", "png"):
         one, two = (plot("health", [runs / "digits"], tmp_path / f"{k}.{ending}") for k in (1, 2))
@@ -271,6 +272,7 @@ def test_what_is_refused(runs, capsys, monkeypatch, words, message):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_needs_data_that_are_gone_is_left_out(tmp_path, capsys):
     data = tmp_path / "data.csv"
     load_iris(as_frame=True).frame.to_csv(data, index=False)
@@ -329,6 +331,7 @@ def test_the_report(runs, tmp_path, language):
         assert reference in page.ids
 
 
+@pytest.mark.slow
 def test_the_colours_of_the_report_are_the_readers(runs, tmp_path):
     """Every colour that a theme has is a variable, which both schemes know."""
     text = write_report(runs / "one", tmp_path / "page.html").read_text(encoding="utf-8")
@@ -352,6 +355,7 @@ def test_the_report_has_the_findings(tmp_path):
     assert "Start from random weights" in text
 
 
+@pytest.mark.slow
 def test_the_report_of_a_healthy_run(runs, capsys):
     assert main(["report", str(runs / "digits")]) == 0
     path = capsys.readouterr().out.strip()
@@ -359,6 +363,7 @@ def test_the_report_of_a_healthy_run(runs, capsys):
     assert "nothing found" in (runs / "digits" / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written(runs, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(["report", str(runs / "one"), "--out", str(tmp_path / "file" / "page.html")]) == 2
@@ -370,6 +375,7 @@ def test_no_run(tmp_path):
         write_report(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_name_of_a_column_is_no_markup(tmp_path):
     data = pd.DataFrame({"<script>alert(1)</script>": np.arange(60.0), "y $x^2$": np.arange(60.0) % 7})
     data["kind"] = np.where(data.iloc[:, 1] > 3, "<script>x</script>", "&amp;")

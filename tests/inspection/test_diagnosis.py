@@ -33,7 +33,12 @@ def names(cases):
     return [f"{k}-{case[0] if isinstance(case[0], str) else 'healthy'}" for k, case in enumerate(cases)]
 
 
-@pytest.mark.parametrize(("code", "make", "options"), PLANTED, ids=names(PLANTED))
+FIRST = [k for k, case in enumerate(PLANTED) if case[0] not in [other[0] for other in PLANTED[:k]]]
+"""One case of each disease, which are not marked slow."""
+MARKED = [case if k in FIRST else pytest.param(*case, marks=pytest.mark.slow) for k, case in enumerate(PLANTED)]
+
+
+@pytest.mark.parametrize(("code", "make", "options"), MARKED, ids=names(PLANTED))
 def test_a_planted_disease_is_found(code, make, options):
     found = findings_of(make, options)
     assert code in [finding.code for finding in found]
