@@ -1,0 +1,98 @@
+"""A process that judges files as it is told: one request a line, JSON, on its input; one answer a line on its output.
+
+Which file it is at stands in a file that it shares with :mod:`reliability.malformed.pool`, so that a crash or a hang is
+that file's.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from reliability.malformed import judge as j
+from reliability.malformed.formats import FORMATS
+from reliability.malformed.seeds import put, written
+
+SHARED = 8 * (1 + len(j.VERDICTS))
+"""The number of the file, then how many have each verdict."""
+MEMORY = 6 << 30  # bytes of addresses above those at the start
+
+
+class Progress:
+    """The numbers that a worker shares with the process that watches it."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("r+b") as file:
+            self.numbers = memoryview(mmap.mmap(file.fileno(), SHARED)).cast("q")
+
+    def begin(self, index: int) -> None:
+        """The file of this number is read now."""
+        self.numbers[0] = index
+
+    def count(self, verdict: str) -> None:
+        """A file has a verdict."""
+        self.numbers[1 + j.VERDICTS.index(verdict)] += 1
+
+
+def limit_memory() -> None:
+    """Have allocations fail before the machine is short of memory."""
+    used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
+
+
+def mutants(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Judge the damaged files of a format from a number on, those that are this worker's share of all.
+
+    The share is told by a hash, so that no two workers judge the same file, and none does twice.
+    """
+    form, made = FORMATS[request["format"]], Path(request["made"])
+    seeds, folder = form.seeds(made), Path(request["folder"])
+    put(folder, written(made))
+    judge, seen, share, shares = j.Judge(form, seeds, folder), {b""}, request["share"], request["shares"]
+    failures: list[dict[str, Any]] = []
+    index, judged, begun = -1, 0, time.perf_counter()
+    while judged < request["count"] and index < request["last"]:
+        index += 1
+        case = j.mutant(form, seeds, request["seed"], index)
+        mark = case.mark
+        if mark in seen or case.is_whole or mark[0] % shares != share:
+            continue
+        seen.add(mark)
+        judged += 1
+        if index < request["first"]:
+            continue  # judged by the worker before, which is no more
+        progress.begin(index)
+        verdict, text = judge.judge(case, command=index % j.EVERY_COMMAND == 0)
+        progress.count(verdict)
+        if verdict in j.FAILURES:
+            failures.append({"verdict": verdict, "seen": text, "index": index, "how": case.how, "kind": case.kind})
+            if verdict == j.MEMORY:
+                return {"failures": failures, "index": index, "done": False}  # a fresh process has a fresh ground
+    return {"failures": failures, "index": index, "done": True, "seconds": time.perf_counter() - begun}
+
+
+def main() -> None:
+    """Answer requests until there are no more."""
+    import glassnet.cli
+    import glassnet.runs  # noqa: F401  (what is read by all, before memory is limited)
+
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what is printed on the way is no answer
+    os.chdir(sys.argv[2])
+    progress = Progress(Path(sys.argv[1]))
+    limit_memory()
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer = {"mutants": mutants}[request["what"]](request, progress)
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
