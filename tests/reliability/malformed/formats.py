@@ -13,14 +13,16 @@ import io
 import json
 import re
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from reliability.malformed import mutations as m
 from reliability.malformed import seeds as s
@@ -43,8 +45,12 @@ class Format:
         From a folder with what glassnet wrote to valid folders.
     load : callable
         From a folder to what glassnet reads in it.
-    use : callable
+    tell : callable
         From what was loaded to something whose repr tells all of it; may raise glassnet's errors only.
+    words : callable
+        A command line that reads the folder.
+    use : callable
+        Does with what was loaded what it is there for; may raise glassnet's errors only.
     changes : tuple of Change
         Damage that knows the format, besides :data:`mutations.BYTES`.
     says : callable, optional
@@ -52,16 +58,15 @@ class Format:
     guarded : callable
         Whether checksums guard all that differs between a file and its seed.
     resigned : tuple of Resign
-    words : callable
-        A command line that reads the folder.
     """
 
     name: str
     files: tuple[str, ...]
     seeds: Callable[[Path], list[Files]]
     load: Callable[[Path], Any]
-    use: Callable[[Any], Any]
+    tell: Callable[[Any], Any]
     words: Callable[[Path], list[str]]
+    use: Callable[[Any], Any] = lambda loaded: None
     changes: tuple[m.Change, ...] = ()
     says: Callable[[Any, Files], bool] | None = None
     guarded: Callable[[bytes, bytes], bool] = field(default=lambda seed, changed: False)
@@ -92,10 +97,29 @@ def held(found: Any) -> list[Any]:
     parts: list[Any] = []
     for part in (found.train, found.test):
         if part is not None and hasattr(part, "columns"):
-            parts += [[(column.name, str(column.type)) for column in part.columns.schema], part.columns.to_pydict()]
+            parts += [[(column.name, str(column.type)) for column in part.columns.schema]]
+            parts += [plain_values(column) for column in part.columns.columns]
         elif part is not None:
             parts += [(array.dtype.str, array.shape, array.tobytes()) for array in (part.x, part.y) if array is not None]
     return parts
+
+
+def plain_values(column: pa.ChunkedArray) -> list[Any]:
+    """A column as plain Python objects; dates and times, which may be beyond Python's, as numbers."""
+    kinds = {32: pa.int32(), 64: pa.int64()}
+    return (column.cast(kinds[column.type.bit_width]) if pa.types.is_temporal(column.type) else column).to_pylist()
+
+
+def encoded(found: Any) -> None:
+    """What training does first with the rows of a source."""
+    from glassnet.model import fit_encodings
+
+    if found.train.y is None and hasattr(found.train, "columns"):
+        found = replace(found, train=replace(found.train, target=found.train.columns.column_names[-1]))
+    if found.train.y is not None:
+        encoding, target = fit_encodings(found.train)
+        encoding.encode(found.train)
+        target.encode(found.train.y)
 
 
 def same_columns(separator: str | None = None, unpack: Callable[[bytes], bytes] = bytes) -> Callable[[Any, Files], bool]:
@@ -232,8 +256,9 @@ def zip_anew(rng: Random, files: Files) -> Files:
         change = rng.choice((npy_header, npy_header, *m.BYTES))
         members[k] = name, change(rng, content, [content])
     buffer = io.BytesIO()
+    members = list({name: (name, body) for name, body in members}.values()) if rng.random() < 0.9 else members
     kind = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))
-    with zipfile.ZipFile(buffer, "w", kind) as archive:
+    with zipfile.ZipFile(buffer, "w", kind) as archive, warnings.catch_warnings(action="ignore"):  # names that are twice
         for member, body in members:
             archive.writestr(zipfile.ZipInfo(member), body, kind)
     return {"x.npz": buffer.getvalue()}
@@ -300,6 +325,7 @@ TABLES = [
         source("x.csv"),
         held,
         predict("x.csv"),
+        encoded,
         (m.swap_lines,),
         same_columns(),
     ),
@@ -310,6 +336,7 @@ TABLES = [
         source("x.tsv"),
         held,
         predict("x.tsv"),
+        encoded,
         (m.swap_lines,),
         same_columns("\t"),
     ),
@@ -320,10 +347,10 @@ TABLES = [
         source("x.csv.gz"),
         held,
         predict("x.csv.gz"),
+        encoded,
         (m.gzip_structure, m.gzip_structure),
         same_columns(None, gzip.decompress),
-        always,
-        (inside(m.swap_lines, "x.csv.gz"), inside(m.set_bytes, "x.csv.gz"), inside(m.number_in_text, "x.csv.gz")),
+        resigned=(inside(m.swap_lines, "x.csv.gz"), inside(m.set_bytes, "x.csv.gz"), inside(m.number_in_text, "x.csv.gz")),
     ),
     Format(
         "parquet",
@@ -332,6 +359,7 @@ TABLES = [
         source("x.parquet"),
         held,
         train("x.parquet"),
+        encoded,
         (parquet_footer, parquet_footer, parquet_pages, parquet_pages),
         None,
         footer_is_whole,
@@ -343,6 +371,7 @@ TABLES = [
         source("x.parquet"),
         held,
         train("x.parquet"),
+        encoded,
         (parquet_footer, parquet_pages, parquet_pages, parquet_pages),
     ),
     Format(
@@ -352,6 +381,7 @@ TABLES = [
         source("set"),
         held,
         train("set"),
+        encoded,
         (parquet_footer, parquet_footer, parquet_pages, parquet_pages),
         None,
         footer_is_whole,
@@ -397,6 +427,7 @@ ARRAYS = [
         source("x.npy"),
         held,
         lambda folder: [*train("x.npy")(folder), "--target", "-1"],
+        encoded,
         (npy_header,) * 6,
         same_single_array,
     ),
@@ -407,6 +438,7 @@ ARRAYS = [
         source("x.npz"),
         held,
         train("x.npz"),
+        encoded,
         (zip_fields,) * 8,
         same_archive,
         always,
@@ -419,6 +451,7 @@ ARRAYS = [
         source("set"),
         held,
         train("set"),
+        encoded,
         (idx_header,) * 6,
         same_images(""),
     ),
@@ -429,10 +462,10 @@ ARRAYS = [
         source("set"),
         held,
         train("set"),
+        encoded,
         (m.gzip_structure,) * 3,
         same_images(".gz", gzip.decompress),
-        always,
-        (inside(idx_header, f"set/{IMAGES}.gz"), inside(idx_header, f"set/{LABELS}.gz")),
+        resigned=(inside(idx_header, f"set/{IMAGES}.gz"), inside(idx_header, f"set/{LABELS}.gz")),
     ),
 ]
 

@@ -68,7 +68,8 @@ class Worker:
                     return HANG
                 continue
             if not line:
-                self.process.wait()
+                if self.process.wait() == 1 and self.progress.numbers[0] < 0:
+                    raise RuntimeError("the harness is wrong; see the traceback above")
                 return CRASH
             answer: dict[str, Any] = json.loads(line)
             return answer
