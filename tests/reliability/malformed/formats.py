@@ -16,7 +16,7 @@ import struct
 import warnings
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 
 from reliability.malformed import mutations as m
+from reliability.malformed import readers
 from reliability.malformed import seeds as s
 from reliability.malformed import strict
 from reliability.malformed.seeds import Files
@@ -83,13 +84,7 @@ def always(seed: bytes, changed: bytes) -> bool:
 
 def source(name: str) -> Callable[[Path], Any]:
     """Loads the file or folder of this name."""
-
-    def load(folder: Path) -> Any:
-        from glassnet.data import load_source
-
-        return load_source(folder / name, need_target=False)
-
-    return load
+    return lambda folder: readers.source(folder / name)
 
 
 def held(found: Any) -> list[Any]:
@@ -108,18 +103,6 @@ def plain_values(column: pa.ChunkedArray) -> list[Any]:
     """A column as plain Python objects; dates and times, which may be beyond Python's, as numbers."""
     kinds = {32: pa.int32(), 64: pa.int64()}
     return (column.cast(kinds[column.type.bit_width]) if pa.types.is_temporal(column.type) else column).to_pylist()
-
-
-def encoded(found: Any) -> None:
-    """What training does first with the rows of a source."""
-    from glassnet.model import fit_encodings
-
-    if found.train.y is None and hasattr(found.train, "columns"):
-        found = replace(found, train=replace(found.train, target=found.train.columns.column_names[-1]))
-    if found.train.y is not None:
-        encoding, target = fit_encodings(found.train)
-        encoding.encode(found.train)
-        target.encode(found.train.y)
 
 
 def same_columns(separator: str | None = None, unpack: Callable[[bytes], bytes] = bytes) -> Callable[[Any, Files], bool]:
@@ -325,7 +308,7 @@ TABLES = [
         source("x.csv"),
         held,
         predict("x.csv"),
-        encoded,
+        readers.encoded,
         (m.swap_lines,),
         same_columns(),
     ),
@@ -336,7 +319,7 @@ TABLES = [
         source("x.tsv"),
         held,
         predict("x.tsv"),
-        encoded,
+        readers.encoded,
         (m.swap_lines,),
         same_columns("\t"),
     ),
@@ -347,7 +330,7 @@ TABLES = [
         source("x.csv.gz"),
         held,
         predict("x.csv.gz"),
-        encoded,
+        readers.encoded,
         (m.gzip_structure, m.gzip_structure),
         same_columns(None, gzip.decompress),
         resigned=(inside(m.swap_lines, "x.csv.gz"), inside(m.set_bytes, "x.csv.gz"), inside(m.number_in_text, "x.csv.gz")),
@@ -359,7 +342,7 @@ TABLES = [
         source("x.parquet"),
         held,
         train("x.parquet"),
-        encoded,
+        readers.encoded,
         (parquet_footer, parquet_footer, parquet_pages, parquet_pages),
         None,
         footer_is_whole,
@@ -371,7 +354,7 @@ TABLES = [
         source("x.parquet"),
         held,
         train("x.parquet"),
-        encoded,
+        readers.encoded,
         (parquet_footer, parquet_pages, parquet_pages, parquet_pages),
     ),
     Format(
@@ -381,7 +364,7 @@ TABLES = [
         source("set"),
         held,
         train("set"),
-        encoded,
+        readers.encoded,
         (parquet_footer, parquet_footer, parquet_pages, parquet_pages),
         None,
         footer_is_whole,
@@ -427,7 +410,7 @@ ARRAYS = [
         source("x.npy"),
         held,
         lambda folder: [*train("x.npy")(folder), "--target", "-1"],
-        encoded,
+        readers.encoded,
         (npy_header,) * 6,
         same_single_array,
     ),
@@ -438,7 +421,7 @@ ARRAYS = [
         source("x.npz"),
         held,
         train("x.npz"),
-        encoded,
+        readers.encoded,
         (zip_fields,) * 8,
         same_archive,
         always,
@@ -451,7 +434,7 @@ ARRAYS = [
         source("set"),
         held,
         train("set"),
-        encoded,
+        readers.encoded,
         (idx_header,) * 6,
         same_images(""),
     ),
@@ -462,7 +445,7 @@ ARRAYS = [
         source("set"),
         held,
         train("set"),
-        encoded,
+        readers.encoded,
         (m.gzip_structure,) * 3,
         same_images(".gz", gzip.decompress),
         resigned=(inside(idx_header, f"set/{IMAGES}.gz"), inside(idx_header, f"set/{LABELS}.gz")),

@@ -8,7 +8,7 @@ import io
 import resource
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -16,6 +16,8 @@ from typing import Any
 
 from reliability.malformed import mutations
 from reliability.malformed.formats import Format
+from reliability.malformed.nasty import RAN, Nasty
+from reliability.malformed.readers import READERS
 from reliability.malformed.seeds import Files, put
 
 SAME, REFUSED, OTHER = "read the same", "refused", "read, not guarded"
@@ -129,7 +131,7 @@ class Judge:
         try:
             loaded = self.form.load(self.folder)
         except InputError as error:
-            return self.message(str(error))
+            return take_message(str(error), {str(self.folder), *(Path(name).name for name in self.there)})
         except BaseException as error:
             return TRACEBACK, last_lines(error)
         try:
@@ -152,14 +154,51 @@ class Judge:
             return DAMAGED, f"a strict reader refuses it ({error}), glassnet read {found[:300]}"
         return (SAME, "") if agrees else (DAMAGED, f"a strict reader reads other values than {found[:300]}")
 
-    def message(self, text: str) -> tuple[str, str]:
-        """Whether a message is one line that names the file."""
-        names = {str(self.folder), *(Path(name).name for name in self.there)}
-        if not text.strip() or len(text) > LONGEST_MESSAGE or not any(name in text for name in names):
-            return MESSAGE, f"{len(text)} characters: {text[:300]!r}"
-        if any(letter in text for letter in "\n\r\x1b\0"):
-            return MESSAGE, f"more than a line: {text[:300]!r}"
-        return REFUSED, text
+
+def take_message(text: str, names: Iterable[str]) -> tuple[str, str]:
+    """Whether a message is one line that names the file."""
+    if not text.strip() or len(text) > LONGEST_MESSAGE or not any(name in text for name in names):
+        return MESSAGE, f"{len(text)} characters: {text[:300]!r}"
+    if any(letter in text for letter in "\n\r\x1b\0\u202e"):
+        return MESSAGE, f"more than a line: {text[:300]!r}"
+    return REFUSED, text
+
+
+def read_by_hand(case: Nasty, path: Path, ground: int) -> tuple[str, str]:
+    """The verdict on a file made by hand, and what was seen; ``ground`` is the process's memory before it is read."""
+    from glassnet.errors import GlassnetError, InputError
+
+    load, use = READERS[case.reader]
+    verdict, seen = "read", ""
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            loaded = load(path)
+        except InputError as error:
+            verdict, seen = take_message(str(error), {path.name[:100], path.parent.name, str(path)})
+        except BaseException as error:
+            verdict, seen = TRACEBACK, last_lines(error)
+        else:
+            try:
+                use(loaded)
+            except GlassnetError as error:
+                seen = str(error)
+            except BaseException as error:
+                verdict, seen = TRACEBACK, last_lines(error)
+        if verdict == "read" and case.expected == REFUSED:
+            verdict = DAMAGED
+        if Path(RAN).exists():
+            verdict, seen = DAMAGED, "code was run"
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - ground
+        if grown * 1024 > MOST_MEMORY:
+            return MEMORY, f"grew by {grown >> 10:,} MiB; {verdict} {seen}"
+        words = {"source": ["predict", "run", str(path)], "model": ["info", str(path)]}
+        words["file"] = ["train", "table.csv", "--config", str(path), "--out", "trained", "--epochs", "1"]
+        words["estimator"] = words["checkpoint"] = words["begun"] = words["results"] = []
+        command = words.get(case.reader, ["info", str(path)])
+        if command and verdict in ("read", REFUSED) and "\0" not in str(path):
+            said = run_command(command, must_fail=verdict == REFUSED and case.reader != "snapshots")
+            return (COMMAND, said) if said else (verdict, seen)
+    return verdict, seen
 
 
 def last_lines(error: BaseException) -> str:

@@ -16,7 +16,7 @@ Change = Callable[[Random, bytes, Sequence[bytes]], bytes]
 """From a generator, a file's content and those of all seeds to other content."""
 
 NUMBERS = (0, -1, 1, 2**31, 2**31 - 1, 2**32, 2**53 + 1, 2**60, 2**63 - 1, 2**63, 2**64 - 1, 10**30)
-DEEP = 100_000
+DEEP, MOST_DEEP = 100_000, 1_000_000
 _MARKS = {
     '"@deep list@"': "[" * DEEP + "]" * DEEP,
     '"@deep mapping@"': '{"a":' * DEEP + "1" + "}" * DEEP,

@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from reliability.malformed.judge import CRASH, FAILURES, HANG, VERDICTS
+from reliability.malformed.judge import CRASH, HANG, MEMORY, VERDICTS
 from reliability.malformed.worker import SHARED, Progress
 
 LONGEST = 10.0  # seconds of a file
@@ -133,6 +133,30 @@ def judge_format(name: str, made: Path, *, count: int, seed: int, workers: int =
         "seconds": round(time.perf_counter() - begun, 1),
         "found": sorted(failures, key=lambda found: found["index"]),
     }
+
+
+class Hand:
+    """Judges files made by hand, one at a time; the worker is another one after a crash, a hang or too much memory."""
+
+    def __init__(self, made: Path) -> None:
+        self.made = made
+        self.worker: Worker | None = None
+
+    def judge(self, name: str) -> dict[str, Any]:
+        """The verdict, what was seen, and whether it is as it must be."""
+        self.worker = self.worker or Worker()
+        answer = self.worker.ask({"what": "nasty", "name": name, "made": str(self.made)})
+        if isinstance(answer, str):
+            answer = {"verdict": answer, "seen": f"exit status {self.worker.process.returncode}", "good": False}
+        if answer["verdict"] in (CRASH, HANG, MEMORY):
+            self.close()
+        return answer
+
+    def close(self) -> None:
+        """End the worker."""
+        if self.worker is not None:
+            self.worker.close()
+            self.worker = None
 
 
 def make_seeds(folder: Path) -> None:

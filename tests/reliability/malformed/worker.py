@@ -10,6 +10,7 @@ import json
 import mmap
 import os
 import resource
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 from reliability.malformed import judge as j
 from reliability.malformed.formats import FORMATS
+from reliability.malformed.nasty import EITHER, NASTY
 from reliability.malformed.seeds import put, written
 
 SHARED = 8 * (1 + len(j.VERDICTS))
@@ -77,6 +79,21 @@ def mutants(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     return {"failures": failures, "index": index, "done": True, "seconds": time.perf_counter() - begun}
 
 
+def nasty(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Judge a file made by hand, in a folder of its own with a good run."""
+    case, folder = NASTY[request["name"]], Path(request["folder"]) / "nasty"
+    shutil.rmtree(folder, ignore_errors=True)
+    put(folder, written(Path(request["made"])))
+    os.chdir(folder)
+    path, ground = case.make(folder), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    progress.begin(0)
+    verdict, seen = j.read_by_hand(case, path, ground)
+    os.chdir(folder.parent)
+    shutil.rmtree(folder)
+    shutil.rmtree(folder.parent / "outside", ignore_errors=True)
+    return {"verdict": verdict, "seen": seen, "good": verdict == case.expected or EITHER == case.expected and verdict not in j.FAILURES}
+
+
 def main() -> None:
     """Answer requests until there are no more."""
     import glassnet.cli
@@ -89,7 +106,7 @@ def main() -> None:
     limit_memory()
     for line in sys.stdin:
         request = json.loads(line)
-        answer = {"mutants": mutants}[request["what"]](request, progress)
+        answer = {"mutants": mutants, "nasty": nasty}[request["what"]](request, progress)
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
