@@ -7,12 +7,14 @@ the file. *Resigned* files have wrong content under a right checksum: they are r
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
 import json
 import re
 import struct
+import tomllib
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -452,4 +454,308 @@ ARRAYS = [
     ),
 ]
 
-FORMATS: dict[str, Format] = {one.name: one for one in (*TABLES, *ARRAYS)}
+# What glassnet writes
+
+
+def document(tree: Any) -> bytes:
+    """A document as glassnet writes it, with its checksum."""
+    if not isinstance(tree, dict):
+        return m.tree_text(tree)
+    form: dict[str, Any] = {"ensure_ascii": False, "indent": 1, "sort_keys": True}
+    body = {key: value for key, value in tree.items() if key != "sha256"}
+    digest = hashlib.sha256(m.tree_text(body, **form) + b"\n").hexdigest()
+    return m.tree_text({**body, "sha256": digest}, **form) + b"\n"
+
+
+def tensors(content: bytes) -> tuple[dict[str, Any], bytes]:
+    """The header and the data of safetensors."""
+    (length,) = struct.unpack("<Q", content[:8])
+    return json.loads(content[8 : 8 + length]), content[8 + length :]
+
+
+def safetensors(header: Any, body: bytes) -> bytes:
+    """Safetensors of this header."""
+    text = m.tree_text(header)
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + body
+
+
+def tensor_header(rng: Random, content: bytes, seeds: Any) -> bytes:
+    """Safetensors whose header says something else."""
+    header, body = tensors(content)
+    if rng.random() < 0.1:
+        return struct.pack("<Q", rng.choice(m.NUMBERS) % 2**64) + content[8:]
+    return safetensors(m.change_tree(rng, header), body)
+
+
+_SIZES = {"F32": 4, "F64": 8, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1, "F16": 2, "BF16": 2, "F8_E4M3": 1, "C64": 8}
+
+
+def tensors_anew(rng: Random, content: bytes, seeds: Any) -> bytes:
+    """Safetensors, valid as such, of which an array is missing, too much, or of other numbers, shape or dtype."""
+    header, body = tensors(content)
+    metadata = header.pop("__metadata__", None)
+    parts = {name: (e["dtype"], e["shape"], body[slice(*e["data_offsets"])]) for name, e in header.items()}
+    for _ in range(rng.choice((1, 1, 2))):
+        if not parts:
+            break
+        name = rng.choice(sorted(parts))
+        kind, shape, data = parts[name]
+        count = len(data) // _SIZES[kind]
+        how = rng.randrange(8)
+        if how == 0:
+            del parts[name]
+        elif how == 1:
+            parts[rng.choice(("more", "9.W", "1.W ", "", "0.W", "1.more", name.upper()))] = parts[name]
+        elif how == 2:
+            parts[name] = kind, rng.choice((shape[::-1], [count], [1, *shape], [*shape, 1], [count, 1])), data
+        elif how == 3:
+            parts[name] = kind, [0], b""
+        elif how == 4:
+            parts[name] = kind, [], data[: _SIZES[kind]] or bytes(_SIZES[kind])
+        elif how == 5:
+            kind = rng.choice(sorted(_SIZES))
+            parts[name] = kind, shape, rng.randbytes(count * _SIZES[kind])
+        elif how == 6:
+            parts[name] = kind, shape, rng.choice((b"\xff", b"\x7f", b"\0")) * len(data)
+        else:
+            parts[name] = kind, [count + 1], data + bytes(_SIZES[kind])
+    header, body = {} if metadata is None else {"__metadata__": metadata}, b""
+    for name, (kind, shape, data) in parts.items():
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": [len(body), len(body) + len(data)]}
+        body += data
+    return safetensors(header, body)
+
+
+def signed(name: str, *changes: m.Change) -> Resign:
+    """A document that is another, with its right checksum."""
+
+    def resign(rng: Random, files: Files) -> Files:
+        change = rng.choice(changes)
+        if change is m.json_tree:
+            return {name: document(m.change_tree(rng, json.loads(files[name])))}
+        changed = change(rng, files[name], [files[name]])
+        with contextlib.suppress(ValueError, RecursionError):
+            changed = document(json.loads(changed))
+        return {name: changed}
+
+    return resign
+
+
+def signed_arrays(name: str, manifest: str, *changes: m.Change) -> Resign:
+    """Arrays that are others, with their right checksum in the manifest."""
+
+    def resign(rng: Random, files: Files) -> Files:
+        changed = rng.choice(changes)(rng, files[name], [files[name]])
+        tree = json.loads(files[manifest])
+        tree["arrays"]["sha256"] = hashlib.sha256(changed).hexdigest()
+        return {name: changed, manifest: document(tree)}
+
+    return resign
+
+
+def signed_in_results(name: str, *changes: m.Change) -> Resign:
+    """A file of a run that is another, with its right checksum among the results."""
+
+    def resign(rng: Random, files: Files) -> Files:
+        changed = rng.choice(changes)(rng, files[name], [files[name]])
+        results = json.loads(files["results.json"])
+        if name not in results.get("files", {}):
+            return {name: changed}
+        results["files"][name] = hashlib.sha256(changed).hexdigest()
+        return {name: changed, "results.json": document(results)}
+
+    return resign
+
+
+def checkpoint_anew(rng: Random, files: Files) -> Files:
+    """A checkpoint of another tree or other arrays, with its right checksum."""
+    name = next(iter(files))
+    head, _, body = files[name].partition(b"\n")
+    (length,) = struct.unpack("<Q", body[:8])
+    text, arrays = body[8 : 8 + length], body[8 + length :]
+    how = rng.randrange(5)
+    if how < 3:
+        text = m.tree_text(m.change_tree(rng, json.loads(text)))
+    elif how == 3:
+        arrays = rng.choice((tensor_header, tensors_anew))(rng, arrays, [arrays])
+    size = len(text) if rng.random() < 0.95 else rng.choice(m.NUMBERS) % 2**64
+    body = struct.pack("<Q", size) + text + arrays
+    if how == 4:
+        body = rng.choice(m.BYTES)(rng, body, [body])
+    return {name: head[: head.rindex(b" ") + 1] + hashlib.sha256(body).hexdigest().encode() + b"\n" + body}
+
+
+def run_files(made: Path) -> list[Files]:
+    """A run without its checkpoints."""
+    return [{name: content for name, content in s.written(made / "run").items() if "/" not in name}]
+
+
+def models(made: Path) -> list[Files]:
+    """Three models."""
+    return [
+        {name: (made / folder / name).read_bytes() for name in ("model.json", "model.safetensors")}
+        for folder in ("run", "plain", "labels")
+    ]
+
+
+def checkpoints(made: Path) -> list[Files]:
+    """Checkpoints of a run in its midst and at its end."""
+    return [{path.name: path.read_bytes()} for path in sorted((made / "run" / "checkpoints").glob("*.ckpt"))[-1:]]
+
+
+def begun(made: Path) -> list[Files]:
+    """What a run without a checkpoint leaves."""
+    return [{"checkpoints/run.json": (made / "run" / "checkpoints" / "run.json").read_bytes()}]
+
+
+def configurations(made: Path) -> list[Files]:
+    """Configurations that people write."""
+    trees: list[dict[str, Any]] = [
+        {"data": {"source": "table.csv", "target": "y", "validation": 0.2}, "network": {"hidden": [4, 3]}},
+        {
+            "data": {"source": "table.csv", "test": "table.csv", "scaling": "minmax"},
+            "network": {"hidden": [4], "activation": ["tanh"], "dropout": [0.1], "dtype": "float64"},
+            "training": {"optimiser": {"name": "momentum", "mu": 0.5}, "lr": 0.1, "epochs": 2, "loss": "log_loss"},
+            "freeze": [1],
+        },
+    ]
+    return [{"x.toml": m.toml_text(tree)} for tree in trees]
+
+
+def toml_tree(rng: Random, content: bytes, seeds: Any) -> bytes:
+    """A configuration of another tree."""
+    tree = m.change_tree(rng, tomllib.loads(content.decode()))
+    return m.toml_text(tree) if isinstance(tree, dict) else m.toml_text({"a": tree})
+
+
+def guarded_by_results(name: str) -> Callable[[bytes, bytes], bool]:
+    """Whether the results of a run hold the checksum of this file of it."""
+    return lambda seed, changed: hashlib.sha256(seed).hexdigest() in _SUMS.get(name, ())
+
+
+_SUMS: dict[str, set[str]] = {}
+
+
+def run_seeds(made: Path) -> list[Files]:
+    """A run's files, whose checksums among its results are noted."""
+    found = run_files(made)
+    for name, digest in json.loads(found[0]["results.json"]).get("files", {}).items():
+        _SUMS.setdefault(name, set()).add(digest if isinstance(digest, str) else digest["sha256"])
+    return found
+
+
+def info(folder: Path) -> list[str]:
+    """Look at a run."""
+    return ["info", str(folder)]
+
+
+STORED = [
+    Format(
+        "model.json",
+        ("model.json",),
+        models,
+        readers.model,
+        readers.predicted,
+        info,
+        changes=(m.json_tree, m.swap_lines, m.repeat_key),
+        guarded=always,
+        resigned=(signed("model.json", m.json_tree, m.json_tree, m.swap_lines, m.number_in_text),),
+    ),
+    Format(
+        "model.safetensors",
+        ("model.safetensors",),
+        models,
+        readers.model,
+        readers.predicted,
+        lambda folder: ["predict", str(folder), "table.csv"],
+        changes=(tensor_header, tensors_anew),
+        guarded=always,
+        resigned=(signed_arrays("model.safetensors", "model.json", tensor_header, tensors_anew, *m.BYTES),),
+    ),
+    *(
+        Format(
+            name,
+            (name,),
+            run_seeds,
+            load,
+            tell,
+            info,
+            use,
+            changes=changes,
+            guarded=guarded_by_results(name),
+            resigned=(signed_in_results(name, *changes),),
+        )
+        for name, load, tell, use, changes in (
+            ("config.json", readers.config, readers.plain, readers.nothing, (m.json_tree,) * 6),
+            ("history.jsonl", readers.history, readers.told, readers.nothing, (m.json_lines, m.json_lines, m.swap_lines)),
+            ("snapshots.jsonl", readers.snapshots, repr, readers.nothing, (m.json_lines, m.json_lines, m.swap_lines)),
+        )
+    ),
+    Format(
+        "results.json",
+        ("results.json",),
+        run_files,
+        readers.results,
+        repr,
+        info,
+        changes=(m.json_tree, m.json_tree),
+        guarded=always,
+        resigned=(signed("results.json", m.json_tree),),
+    ),
+    Format(
+        "config.toml",
+        ("x.toml",),
+        configurations,
+        lambda folder: readers.configuration(folder / "x.toml"),
+        repr,
+        lambda folder: [*train("table.csv")(Path()), "--config", str(folder / "x.toml"), "--threads", "1"],
+        readers.made,
+        changes=(toml_tree,) * 8,
+    ),
+    Format(
+        "checkpoint",
+        ("checkpoint-000003.ckpt",),
+        checkpoints,
+        lambda folder: readers.checkpoint(folder / "checkpoint-000003.ckpt"),
+        lambda loaded: readers.held([loaded.state, loaded.about]),
+        info,
+        readers.resumed,
+        guarded=always,
+        resigned=(checkpoint_anew,),
+    ),
+    Format(
+        "run.json",
+        ("checkpoints/run.json",),
+        begun,
+        readers.begun,
+        repr,
+        lambda folder: ["resume", str(folder)],
+        changes=(m.json_tree,),
+        guarded=always,
+        resigned=(signed("checkpoints/run.json", m.json_tree),),
+    ),
+    *(
+        Format(
+            name,
+            (name,),
+            lambda made: [s.written(made / "estimator")],
+            readers.estimator,
+            readers.estimated,
+            info,
+            changes=changes,
+            guarded=always,
+            resigned=resigned,
+        )
+        for name, changes, resigned in (
+            ("estimator.json", (m.json_tree, m.repeat_key), (signed("estimator.json", m.json_tree, m.number_in_text),)),
+            (
+                "estimator.safetensors",
+                (tensor_header, tensors_anew),
+                (signed_arrays("estimator.safetensors", "estimator.json", tensor_header, tensors_anew, *m.BYTES),),
+            ),
+        )
+    ),
+]
+
+FORMATS: dict[str, Format] = {one.name: one for one in (*TABLES, *ARRAYS, *STORED)}

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import resource
+import shutil
 import traceback
 import warnings
 from collections.abc import Iterable, Iterator
@@ -111,6 +112,12 @@ class Judge:
         put(self.folder, {name: content for name, content in files.items() if self.there.get(name) != content})
         self.there = dict(files)
 
+    def clear(self) -> None:
+        """Remove everything: a command may have written to the folder."""
+        shutil.rmtree(self.folder)
+        self.folder.mkdir()
+        self.there = {}
+
     def judge(self, case: Mutant, *, command: bool = False) -> tuple[str, str]:
         """The verdict, and what was seen."""
         self.write({**case.base, **case.changed})
@@ -121,6 +128,7 @@ class Judge:
                 return MEMORY, f"grew by {grown >> 10:,} MiB; {seen}"
             if command and verdict in (SAME, REFUSED, OTHER):
                 said = run_command(self.form.words(self.folder), must_fail=verdict == REFUSED)
+                self.clear()
                 return (COMMAND, said) if said else (verdict, seen)
         return verdict, seen
 
@@ -181,7 +189,7 @@ def read_by_hand(case: Nasty, path: Path, ground: int) -> tuple[str, str]:
             try:
                 use(loaded)
             except GlassnetError as error:
-                seen = str(error)
+                verdict, seen = REFUSED if case.reader == "file" else "read", str(error)
             except BaseException as error:
                 verdict, seen = TRACEBACK, last_lines(error)
         if verdict == "read" and case.expected == REFUSED:

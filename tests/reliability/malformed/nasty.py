@@ -463,12 +463,12 @@ CASES = [
     Nasty("an integer of 1 MB in JSON", rewritten("run/config.json", lambda whole: whole.replace(b'"epochs": 3', b'"epochs": ' + b"9" * 10**6)), "config"),
     Nasty("an integer of 1 MB in TOML", text("x.toml", "[training]\nepochs = " + "9" * 10**6), "file"),
     Nasty("a key of 100,000 parts in TOML", text("x.toml", ".".join("a" * 100_000) + " = 1\n"), "file"),
-    Nasty("a table of 100,000 parts in TOML", text("x.toml", "[" + ".".join("a" * 100_000) + "]\nb = 1\n"), "file"),
+    Nasty("a table of 100,000 parts in TOML", text("x.toml", "[" + ".".join("a" * 100_000) + "]\nb = 1\n"), "file", EITHER),
     Nasty("lists 100,000 deep in TOML", text("x.toml", "a = " + "[" * 100_000 + "]" * 100_000 + "\n"), "file"),
     Nasty("TOML tables 100,000 deep", text("x.toml", "a = " + "{a=" * 100_000 + "1" + "}" * 100_000 + "\n"), "file"),
-    Nasty("TOML of 100,000 tables", text("x.toml", "".join(f"[[a]]\nb = {k}\n" for k in range(100_000))), "file"),
+    Nasty("TOML of 100,000 tables", text("x.toml", "".join(f"[[a]]\nb = {k}\n" for k in range(100_000))), "file", EITHER),
     Nasty("a TOML text that never ends", text("x.toml", 'a = """' + "\\" * 10**6), "file"),
-    Nasty("TOML keys named as Python's arguments", text("x.toml", "cls = 1\nself = 2\n"), "file"),
+    Nasty("TOML keys named as Python's arguments", text("x.toml", "cls = 1\nself = 2\n"), "file", EITHER),
 ]
 
 

@@ -16,11 +16,11 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from reliability.malformed.judge import CRASH, HANG, MEMORY, VERDICTS
+from reliability.malformed.seeds import FAST
 from reliability.malformed.worker import SHARED, Progress
 
 LONGEST = 10.0  # seconds of a file
 TESTS = Path(__file__).parents[2]
-FAST = Path("/dev/shm") if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 
 class Worker:

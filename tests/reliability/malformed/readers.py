@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from reliability.malformed import seeds as s
 
 
@@ -52,10 +54,16 @@ def configuration(path: Path) -> Any:
     return read_config(path)
 
 
+def plain(config: Any) -> Any:
+    """A configuration as pure JSON."""
+    from glassnet.runs import plain
+
+    return plain(config)
+
+
 def made(tree: Any) -> Any:
     """What the tree of a configuration comes to; the command line puts its options into it first."""
     from glassnet.config import RunConfig
-    from glassnet.runs import plain
 
     return plain(RunConfig.make(**tree))
 
@@ -113,9 +121,30 @@ def rows() -> Any:
 
 
 def predicted(loaded: Any) -> Any:
-    """What a model says of the rows it was trained on."""
-    found = loaded.predict(rows())
-    return found.values.tolist(), None if found.probabilities is None else found.probabilities.tolist()
+    """All that a model is, and what it says of the rows it was trained on."""
+    width = loaded.network.sizes[0]
+    data = rows() if loaded.encoding is not None else np.linspace(-1, 1, 5 * width).reshape(5, width)
+    found = loaded.predict(data)
+    return loaded.manifest(), found.values.tolist(), found.classes, np.asarray(found.probabilities).tolist()
+
+
+def held(state: Any) -> Any:
+    """Plain data with arrays in them, as plain data."""
+    if isinstance(state, dict):
+        return {key: held(value) for key, value in state.items()}
+    if isinstance(state, list):
+        return [held(value) for value in state]
+    return (state.dtype.str, state.shape, state.tobytes()) if isinstance(state, np.ndarray) else state
+
+
+def resumed(loaded: Any) -> None:
+    """A run that goes on from a checkpoint, whatever it holds."""
+    import glassnet
+
+    with tempfile.TemporaryDirectory(dir=s.FAST) as place:
+        folder = Path(place)
+        s.put(folder, {"checkpoints/checkpoint-000003.ckpt": loaded.to_bytes()})
+        glassnet.fit("table.csv", out=folder, resume=True, **s.OPTIONS)
 
 
 def estimated(loaded: Any) -> Any:
