@@ -457,16 +457,6 @@ ARRAYS = [
 # What glassnet writes
 
 
-def document(tree: Any) -> bytes:
-    """A document as glassnet writes it, with its checksum."""
-    if not isinstance(tree, dict):
-        return m.tree_text(tree)
-    form: dict[str, Any] = {"ensure_ascii": False, "indent": 1, "sort_keys": True}
-    body = {key: value for key, value in tree.items() if key != "sha256"}
-    digest = hashlib.sha256(m.tree_text(body, **form) + b"\n").hexdigest()
-    return m.tree_text({**body, "sha256": digest}, **form) + b"\n"
-
-
 def tensors(content: bytes) -> tuple[dict[str, Any], bytes]:
     """The header and the data of safetensors."""
     (length,) = struct.unpack("<Q", content[:8])
@@ -533,10 +523,10 @@ def signed(name: str, *changes: m.Change) -> Resign:
     def resign(rng: Random, files: Files) -> Files:
         change = rng.choice(changes)
         if change is m.json_tree:
-            return {name: document(m.change_tree(rng, json.loads(files[name])))}
+            return {name: s.document(m.change_tree(rng, json.loads(files[name])))}
         changed = change(rng, files[name], [files[name]])
         with contextlib.suppress(ValueError, RecursionError):
-            changed = document(json.loads(changed))
+            changed = s.document(json.loads(changed))
         return {name: changed}
 
     return resign
@@ -549,7 +539,7 @@ def signed_arrays(name: str, manifest: str, *changes: m.Change) -> Resign:
         changed = rng.choice(changes)(rng, files[name], [files[name]])
         tree = json.loads(files[manifest])
         tree["arrays"]["sha256"] = hashlib.sha256(changed).hexdigest()
-        return {name: changed, manifest: document(tree)}
+        return {name: changed, manifest: s.document(tree)}
 
     return resign
 
@@ -563,7 +553,7 @@ def signed_in_results(name: str, *changes: m.Change) -> Resign:
         if name not in results.get("files", {}):
             return {name: changed}
         results["files"][name] = hashlib.sha256(changed).hexdigest()
-        return {name: changed, "results.json": document(results)}
+        return {name: changed, "results.json": s.document(results)}
 
     return resign
 
@@ -601,7 +591,8 @@ def models(made: Path) -> list[Files]:
 
 def checkpoints(made: Path) -> list[Files]:
     """Checkpoints of a run in its midst and at its end."""
-    return [{path.name: path.read_bytes()} for path in sorted((made / "run" / "checkpoints").glob("*.ckpt"))[-1:]]
+    found = sorted((made / "run" / "checkpoints").glob("*.ckpt"))
+    return [{"checkpoint-000003.ckpt": path.read_bytes()} for path in found]
 
 
 def begun(made: Path) -> list[Files]:
@@ -650,6 +641,11 @@ def info(folder: Path) -> list[str]:
     return ["info", str(folder)]
 
 
+def diagnose(folder: Path) -> list[str]:
+    """Look at a run's snapshots."""
+    return ["diagnose", str(folder)]
+
+
 STORED = [
     Format(
         "model.json",
@@ -680,7 +676,7 @@ STORED = [
             run_seeds,
             load,
             tell,
-            info,
+            diagnose if name == "snapshots.jsonl" else info,
             use,
             changes=changes,
             guarded=guarded_by_results(name),
@@ -731,6 +727,7 @@ STORED = [
         readers.begun,
         repr,
         lambda folder: ["resume", str(folder)],
+        readers.begun_anew,
         changes=(m.json_tree,),
         guarded=always,
         resigned=(signed("checkpoints/run.json", m.json_tree),),

@@ -238,6 +238,5 @@ def run_command(words: list[str], *, must_fail: bool) -> str:
     text = out.buffer.getvalue().decode(errors="replace")  # type: ignore[attr-defined]
     for bad in ("Traceback", "should not happen"):
         if bad in text:
-            at = max(0, text.index(bad) - 400)
-            return f"{' '.join(words)}: {text[at:][:600]}"
+            return f"{' '.join(words)}: {text[-600:]}"
     return f"{' '.join(words)}: exit status 0 of a file that is refused" if must_fail and code == 0 else ""

@@ -137,14 +137,24 @@ def held(state: Any) -> Any:
     return (state.dtype.str, state.shape, state.tobytes()) if isinstance(state, np.ndarray) else state
 
 
-def resumed(loaded: Any) -> None:
-    """A run that goes on from a checkpoint, whatever it holds."""
+def go_on(name: str, content: bytes) -> None:
+    """A run that goes on from a file of its folder ``checkpoints``."""
     import glassnet
 
     with tempfile.TemporaryDirectory(dir=s.FAST) as place:
         folder = Path(place)
-        s.put(folder, {"checkpoints/checkpoint-000003.ckpt": loaded.to_bytes()})
+        s.put(folder, {f"checkpoints/{name}": content})
         glassnet.fit("table.csv", out=folder, resume=True, **s.OPTIONS)
+
+
+def resumed(loaded: Any) -> None:
+    """A run that goes on from a checkpoint, whatever it holds."""
+    go_on("checkpoint-000003.ckpt", loaded.to_bytes())
+
+
+def begun_anew(loaded: Any) -> None:
+    """A run that begins anew, of which only this is known."""
+    go_on("run.json", s.document(loaded[1]))
 
 
 def estimated(loaded: Any) -> Any:

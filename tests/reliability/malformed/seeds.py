@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
 import io
 import itertools
 import os
@@ -18,6 +19,8 @@ from unittest import mock
 import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
+
+from reliability.malformed.mutations import tree_text
 
 ROWS = 24
 FAST = Path("/dev/shm") if Path("/dev/shm").is_dir() else None  # noqa: S108  (where files are in memory)
@@ -110,6 +113,16 @@ def gz(content: bytes) -> bytes:
 
 
 # What glassnet itself writes
+
+
+def document(tree: Any) -> bytes:
+    """A document as glassnet writes it, with its checksum."""
+    if not isinstance(tree, dict):
+        return tree_text(tree)
+    form: dict[str, Any] = {"ensure_ascii": False, "indent": 1, "sort_keys": True}
+    body = {key: value for key, value in tree.items() if key != "sha256"}
+    digest = hashlib.sha256(tree_text(body, **form) + b"\n").hexdigest()
+    return tree_text({**body, "sha256": digest}, **form) + b"\n"
 
 
 @contextlib.contextmanager
