@@ -154,7 +154,7 @@ def test_bytes_with_the_right_checksum_that_are_no_arrays(tmp_path):
     path = tmp_path / "x.safetensors"
     write_bytes(path, b"not safetensors")
     with pytest.raises(ModelFileError, match=r"x\.safetensors is damaged"):
-        read_arrays(path, storage._digest(b"not safetensors"))
+        read_arrays(path, storage.digest(b"not safetensors"))
 
 
 READERS = [read_bytes, read_document, lambda path: read_arrays(path, "0")]

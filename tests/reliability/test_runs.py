@@ -125,7 +125,7 @@ def test_what_cannot_be_done_is_said(tmp_path, options, message):
 
 
 @pytest.mark.parametrize(
-    ("every", "keep", "kept"), [("epoch", 3, 3), ("7-steps", 1, 1), ("2-epochs", 9, 2), ("1ms", 2, 2)]
+    ("every", "keep", "kept"), [("epoch", 3, 3), ("7-steps", 1, 1), ("2-epochs", 9, 2), ("0.001ms", 2, 2)]
 )
 def test_so_many_are_kept_and_do_not_change_the_numbers(tmp_path, every, keep, kept):
     plain = glassnet.fit((X, Y), **OPTIONS)

@@ -122,6 +122,8 @@ def _holds_data(folder: Path) -> bool:
 def _load_folder(path: Path, target: str | int | None, need_target: bool) -> Source:
     """A folder with MNIST's four files, or one of Parquet files."""
     entries = sorted(entry for entry in path.iterdir() if entry.is_file() and not entry.name.startswith("."))
+    for entry in entries:
+        files.check_inside(entry)
     images = {
         prefix: entry
         for prefix in ("train", "t10k")
