@@ -20,6 +20,8 @@ UNPACKED_FREELY = 256 << 20
 UNPACKED_RATIO = 200
 """What is packed may unpack to 256 MiB, or to 200 times its size if that is more. (Text shrinks to a tenth or so.)"""
 
+_LONGEST = 300  # characters of another library's message that are shown
+
 
 @contextmanager
 def refused_as(kind: type[InputError], what: object, form: str = "", *, damaged: bool = False) -> Iterator[None]:
@@ -62,7 +64,8 @@ def _reason(error: BaseException) -> str:
         return say("{name} is missing", name=error)
     if isinstance(error, RecursionError):
         return say("it is nested too deeply")
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
 
 def opened(path: Path, *, follow: bool = True) -> IO[bytes]:

@@ -767,7 +767,7 @@ def _write(run: Run, *, resumed: bool) -> None:
     remove_leftovers(folder, WRITTEN)
     shutil.rmtree(folder / FIGURES, ignore_errors=True)
     (folder / SNAPSHOTS).unlink(missing_ok=True)
-    for events in (folder / EVENTS).glob("*") if not resumed else ():
+    for events in (folder / EVENTS).glob("*") if not resumed and not (folder / EVENTS).is_symlink() else ():
         if events.stat().st_mtime < time.time() - run.seconds:  # of the run that is overwritten
             events.unlink()
     run.model.save(folder)
