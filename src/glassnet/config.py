@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from glassnet.errors import ConfigError
 from glassnet.messages import say
+from glassnet.reading import read_all
 
 B = TypeVar("B", bound="Branch")
 
@@ -144,17 +145,29 @@ def branch_of(name: str) -> str | None:
     return next((key for key, branch in BRANCHES.items() if name in branch.model_fields), None)
 
 
+MOST_TOML, MOST_JSON = 64 << 10, 4 << 20
+"""The most bytes of a configuration; what is larger is not one, and TOML of some forms would take minutes to read."""
+
+
 def read_config(path: str | Path) -> dict[str, Any]:
     """The tree in a TOML file, or in a JSON file such as a run's; ConfigError naming the file and what is wrong."""
     path = Path(path)
+    is_json = path.suffix == ".json"
     try:
-        text = path.read_text(encoding="utf-8")
-        tree = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        content = read_all(path, most=MOST_JSON if is_json else MOST_TOML)
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(say("cannot read the configuration {path}: {reason}", path=path, reason=reason)) from error
-    except ValueError as error:
-        kind = "JSON" if path.suffix == ".json" else "TOML"
+    return parse_config(content, path)
+
+
+def parse_config(content: bytes, path: Path) -> dict[str, Any]:
+    """The tree in the content of a configuration file."""
+    kind = "JSON" if path.suffix == ".json" else "TOML"
+    try:
+        text = content.decode()
+        tree = json.loads(text) if kind == "JSON" else tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
         raise ConfigError(say("{path} is not valid {kind}: {error}", path=path, kind=kind, error=error)) from error
     if not isinstance(tree, dict):
         raise ConfigError(say("{path} must hold options by name", path=path))

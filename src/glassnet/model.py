@@ -14,12 +14,12 @@ from glassnet.data import Arrays, Encoding, Table, TargetEncoding, load_source
 from glassnet.data.examples import Examples
 from glassnet.engine import native
 from glassnet.engine.base import r2
-from glassnet.errors import ConfigError, DataError, ModelFileError
+from glassnet.errors import ConfigError, DataError, ModelFileError, ShapeError
 from glassnet.losses import LOSSES, Loss
 from glassnet.losses import loss as make_loss
 from glassnet.messages import say
 from glassnet.network import Network, check_targets, parameter_values
-from glassnet.storage import read_arrays, read_document, write_arrays, write_document
+from glassnet.storage import damaged, read_pair, write_pair
 from glassnet.trace import Trace, checked_rows, trace
 
 FORMAT = "glassnet-model"
@@ -264,9 +264,7 @@ class Model:
             If the files cannot be written.
         """
         folder = Path(folder)
-        manifest = self.manifest()
-        manifest["arrays"] = {"file": ARRAYS, "sha256": write_arrays(folder / ARRAYS, parameter_values(self.network))}
-        write_document(folder / MANIFEST, manifest)
+        write_pair(folder / MANIFEST, self.manifest(), ARRAYS, parameter_values(self.network))
         return folder
 
     def manifest(self) -> dict[str, Any]:
@@ -298,25 +296,17 @@ class Model:
             raise ModelFileError(say("{path} is not a run or a model's folder", path=path))
         if not manifest_path.exists():
             raise ModelFileError(say("{path} holds no model: there is no {name}", path=folder, name=MANIFEST))
-        manifest = read_document(manifest_path)
-        if manifest.get("format") != FORMAT or manifest.get("version") != VERSION:
-            text = say(
-                "{path} is of the format {format} {version}; this version of glassnet reads {ours} {our_version}",
-                path=manifest_path,
-                format=manifest.get("format"),
-                version=manifest.get("version"),
-                ours=FORMAT,
-                our_version=VERSION,
-            )
-            raise ModelFileError(text)
-        try:
-            arrays = read_arrays(folder / ARRAYS, str(manifest["arrays"]["sha256"]))
+        manifest, arrays = read_pair(manifest_path, ARRAYS, FORMAT, VERSION)
+        with damaged(manifest_path):
             network = Network.from_config(manifest["network"], arrays)
             target = None if manifest["target"] is None else TargetEncoding.from_json(manifest["target"])
             encoding = None if manifest["encoding"] is None else Encoding.from_json(manifest["encoding"])
+            inputs, outputs = network.sizes[0], network.sizes[-1]
+            if encoding is not None and encoding.n_features != inputs:
+                raise ShapeError(say("{n} features go into {inputs} inputs", n=encoding.n_features, inputs=inputs))
+            if target is not None and not outputs == target.n_outputs:
+                raise ShapeError(say("{outputs} outputs give {n} numbers", outputs=outputs, n=target.n_outputs))
             return cls(network, manifest["loss"], target, encoding, manifest["target_name"])
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ModelFileError(say("{path} is damaged: {error}", path=manifest_path, error=repr(error))) from error
 
 
 load: Callable[[str | Path], Model] = Model.load

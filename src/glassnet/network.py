@@ -318,7 +318,10 @@ class Network:
 
     @classmethod
     def from_config(cls, config: dict[str, Any], values: dict[str, np.ndarray]) -> Network:
-        """The network of a :meth:`config` with the parameters named as in :meth:`parameters`."""
+        """The network of a :meth:`config` with the parameters named as in :meth:`parameters`.
+
+        What is not such a configuration is a KeyError, TypeError, ValueError or InputError.
+        """
         layers, number = [], 0
         for entry in config["layers"]:
             kind = KINDS[entry["kind"]]
@@ -330,7 +333,11 @@ class Network:
                 else {k.removeprefix(prefix): v for k, v in values.items() if k.startswith(prefix)}
             )
             layers.append(kind.from_config(entry, own))
-        return cls(layers, seed=config["seed"])
+        network = cls(layers, seed=config["seed"])
+        used = {name for name, _ in network.parameters()}
+        if used != set(values):
+            raise ConfigError(say("the network has no parameters {names}", names=", ".join(set(values) - used)))
+        return network
 
     # Checks at the border
 

@@ -23,19 +23,27 @@ from pydantic import BaseModel
 
 from glassnet.activations import ACTIVATIONS
 from glassnet.arrays import as_dense
-from glassnet.config import BRANCHES, RunConfig, TrainingConfig, branch_of, read_config
+from glassnet.config import BRANCHES, RunConfig, TrainingConfig, branch_of, parse_config
 from glassnet.data import Arrays, Source, Table, TargetEncoding, load_source, split
 from glassnet.data.examples import Examples
-from glassnet.errors import ConfigError, DataError, NotFiniteError
+from glassnet.errors import ConfigError, DataError, ModelFileError, NotFiniteError
 from glassnet.layers import Dense
 from glassnet.lock import LOCK, check_free, locked
 from glassnet.losses import loss as make_loss
 from glassnet.messages import say
-from glassnet.model import Model, fit_encodings
+from glassnet.model import MANIFEST, Model, fit_encodings
 from glassnet.network import Network
 from glassnet.optimisers import OPTIMISERS, Updater
 from glassnet.schedules import SCHEDULES
-from glassnet.storage import remove_leftovers, write_bytes, write_document
+from glassnet.storage import (
+    damaged,
+    digest,
+    read_bytes,
+    read_document,
+    remove_leftovers,
+    write_bytes,
+    write_document,
+)
 from glassnet.trace import Trace, trace
 from glassnet.training import Callback, History, Trainer, pretrain
 from glassnet.training.checkpoint import KEEP
@@ -759,21 +767,31 @@ def _write(run: Run, *, resumed: bool) -> None:
     remove_leftovers(folder, WRITTEN)
     shutil.rmtree(folder / FIGURES, ignore_errors=True)
     (folder / SNAPSHOTS).unlink(missing_ok=True)
-    for events in (folder / EVENTS).glob("*") if not resumed else ():
+    for events in (folder / EVENTS).glob("*") if not resumed and not (folder / EVENTS).is_symlink() else ():
         if events.stat().st_mtime < time.time() - run.seconds:  # of the run that is overwritten
             events.unlink()
     run.model.save(folder)
-    write_bytes(folder / HISTORY, run.history.to_jsonl().encode())
-    if run.snapshots:
-        write_bytes(folder / SNAPSHOTS, to_jsonl(run.snapshots).encode())
+    contents = {
+        HISTORY: run.history.to_jsonl().encode(),
+        SNAPSHOTS: to_jsonl(run.snapshots).encode() if run.snapshots else b"",
+        CONFIG: (json.dumps(plain(run.config), ensure_ascii=False, indent=1) + "\n").encode(),
+    }
+    contents = {name: content for name, content in contents.items() if content}
+    for name in (HISTORY, SNAPSHOTS):
+        if name in contents:
+            write_bytes(folder / name, contents[name])
     results = {
         "test": run.test,
         "stop_reason": run.history.stop_reason,
         "seconds": run.seconds,
         "engine": run.history.engine,
+        "files": {
+            MANIFEST: digest(read_bytes(folder / MANIFEST)),
+            **{name: digest(content) for name, content in contents.items()},
+        },
     }
     write_document(folder / RESULTS, results)
-    write_bytes(folder / CONFIG, (json.dumps(plain(run.config), ensure_ascii=False, indent=1) + "\n").encode())
+    write_bytes(folder / CONFIG, contents[CONFIG])  # last: a folder that has it holds a run
 
 
 def plain(config: RunConfig) -> dict[str, Any]:
@@ -803,26 +821,72 @@ def plain(config: RunConfig) -> dict[str, Any]:
     return tree
 
 
+def is_run(folder: Path) -> bool:
+    """Whether the folder holds a run, or only a model."""
+    return (folder / CONFIG).exists()
+
+
 def check_run(folder: Path) -> None:
     """ConfigError if the folder holds no run."""
-    if not (folder / CONFIG).exists():
+    if not is_run(folder):
         raise ConfigError(say("{folder} holds no run: there is no {name}", folder=folder, name=CONFIG))
 
 
 def config_of(folder: Path) -> RunConfig:
-    """A run's configuration, with every choice made; ConfigError if the folder holds no run."""
+    """A run's configuration, with every choice made; InputError if the folder holds no run, or it is damaged."""
+    return RunConfig.make(**tree_of(folder))
+
+
+def tree_of(folder: Path) -> dict[str, Any]:
+    """The same as plain data."""
     check_run(folder)
-    return RunConfig.make(**read_config(folder / CONFIG))
+    return parse_config(_recorded(folder, CONFIG), folder / CONFIG)
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """A run's ``results.json``: the figures of its test set, and the SHA-256 of its other files."""
+    return read_document(folder / RESULTS)
 
 
 def read_history(folder: Path) -> History:
-    """A run's history, or DataError."""
-    try:
-        history = History.from_jsonl((folder / HISTORY).read_text(encoding="utf-8"))
+    """A run's history, or ModelFileError."""
+    content = _recorded(folder, HISTORY)
+    with damaged(folder / HISTORY):
+        history = History.from_jsonl(content.decode())
         _ = history.seconds
         return history
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DataError(say("cannot read {path}: {reason}", path=folder / HISTORY, reason=error)) from error
+
+
+def load_model(folder: Path) -> Model:
+    """A run's model, or ModelFileError if it is damaged or of another run than the rest of the folder."""
+    path = folder / MANIFEST
+    before = read_bytes(path) if path.exists() else b""
+    model = Model.load(folder)
+    if is_run(folder) and _recorded(folder, MANIFEST) != before:
+        check_free(folder)
+        raise _foreign(path)
+    return model
+
+
+def _recorded(folder: Path, name: str) -> bytes:
+    """The content of one of a run's files; ModelFileError unless it is what the run wrote."""
+    content = read_bytes(folder / name)
+    with damaged(folder / RESULTS):
+        expected = read_results(folder)["files"].get(name)
+    if digest(content) != expected:
+        check_free(folder)
+        raise _foreign(folder / name)
+    return content
+
+
+def _foreign(path: Path) -> ModelFileError:
+    text = say(
+        "{path} is damaged or was changed: it is not what the run wrote ({results} has its SHA-256); put the right "
+        "file there, or train the run again",
+        path=path,
+        results=RESULTS,
+    )
+    return ModelFileError(text)
 
 
 # A run looked into
@@ -869,7 +933,7 @@ def look_into(folder: Path, note: Note = lambda text: None) -> Inside:
     config = config_of(folder)
     if config.data.source is None:
         raise ConfigError(say("the run does not say which data it was trained on, so it cannot be repeated"))
-    model, history = Model.load(folder), read_history(folder)
+    model, history = load_model(folder), read_history(folder)
     recorder = Recorder()
     job = ready(config, [recorder], lambda text: None, storable=False)
     snapshots = read_snapshots(folder)
@@ -884,11 +948,9 @@ def look_into(folder: Path, note: Note = lambda text: None) -> Inside:
 
 
 def read_snapshots(folder: Path) -> list[Snapshot]:
-    """A run's snapshots, none if it took none; DataError if they cannot be read."""
-    path = folder / SNAPSHOTS
-    if not path.exists():
+    """A run's snapshots, none if it took none; ModelFileError if they cannot be read."""
+    if not (folder / SNAPSHOTS).exists():
         return []
-    try:
-        return from_jsonl(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DataError(say("cannot read {path}: {reason}", path=path, reason=error)) from error
+    content = _recorded(folder, SNAPSHOTS)
+    with damaged(folder / SNAPSHOTS):
+        return from_jsonl(content.decode())

@@ -10,18 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 
 from glassnet.errors import ModelFileError
 from glassnet.messages import say
+from glassnet.reading import read_all, refused_as
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -34,21 +34,27 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        # Not mkstemp, whose files only their owner may read: the system takes the umask into account here.
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        handle = os.open(temporary, flags, 0o666)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(temporary).chmod(0o666 & ~_umask())
-            Path(temporary).replace(path)
+            temporary.replace(path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
         _sync_folder(path.parent)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise ModelFileError(say("cannot write {path}: {reason}", path=path, reason=reason)) from error
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> ModelFileError:
+    """The error that says why a file cannot be written."""
+    return ModelFileError(say("cannot write {path}: {reason}", path=path, reason=error.strerror or str(error)))
 
 
 def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
@@ -59,19 +65,10 @@ def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
                 path.unlink()
 
 
-def read_bytes(path: Path) -> bytes:
-    """A file's content, or ModelFileError naming it."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ModelFileError(say("cannot read {path}: {reason}", path=path, reason=reason)) from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def read_bytes(path: Path, *, follow: bool = False) -> bytes:
+    """A plain file's content, or ModelFileError naming it. A symbolic link is refused, unless ``follow``."""
+    with refused_as(ModelFileError, path):
+        return read_all(path, follow=follow)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -90,48 +87,108 @@ def _sync_folder(folder: Path) -> None:
 def write_document(path: Path, content: Mapping[str, Any]) -> None:
     """Write a mapping as JSON that carries its own SHA-256."""
     body = {key: value for key, value in content.items() if key != "sha256"}
-    write_bytes(path, _text({**body, "sha256": _digest(_text(body))}))
+    write_bytes(path, _text({**body, "sha256": digest(_text(body))}))
 
 
 def read_document(path: Path) -> dict[str, Any]:
     """Read what :func:`write_document` wrote; ModelFileError if a single byte differs."""
     raw = read_bytes(path)
+    with damaged(path):
+        content = read_json(raw)
+        body = {key: value for key, value in content.items() if key != "sha256"}
+        if content.get("sha256") != digest(_text(body)) or raw != _text({**body, "sha256": content["sha256"]}):
+            raise ValueError(say("its checksum does not match its content"))
+        return body
+
+
+def read_json(content: bytes) -> dict[str, Any]:
+    """The mapping that a JSON text holds; ValueError if it is none."""
     try:
-        content = json.loads(raw)
+        tree = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise ModelFileError(
-            say("{path} is damaged: it is not valid JSON ({error})", path=path, error=error)
-        ) from error
-    if not isinstance(content, dict):
-        raise ModelFileError(say("{path} is damaged: it does not hold a mapping", path=path))
-    body = {key: value for key, value in content.items() if key != "sha256"}
-    if content.get("sha256") != _digest(_text(body)) or raw != _text({**body, "sha256": content["sha256"]}):
-        raise ModelFileError(say("{path} is damaged: its checksum does not match its content", path=path))
-    return body
+        raise ValueError(say("it is not valid JSON ({error})", error=error)) from error
+    if not isinstance(tree, dict):
+        raise ValueError(say("it does not hold a mapping"))
+    return tree
+
+
+def damaged(path: Path) -> AbstractContextManager[None]:
+    """Whatever goes wrong within the block is a ModelFileError that says the file is damaged."""
+    return refused_as(ModelFileError, path, damaged=True)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
     """Write arrays as safetensors; the file's SHA-256."""
     content = safetensors.numpy.save({name: np.asarray(array, order="C") for name, array in arrays.items()})
     write_bytes(path, content)
-    return _digest(content)
+    return digest(content)
 
 
 def read_arrays(path: Path, sha256: str) -> dict[str, np.ndarray]:
     """Read what :func:`write_arrays` wrote; ModelFileError unless its SHA-256 is the given one."""
     content = read_bytes(path)
-    if _digest(content) != sha256:
-        raise ModelFileError(say("{path} is damaged: its checksum does not match its content", path=path))
+    with damaged(path):
+        if digest(content) != sha256:
+            raise ValueError(say("its checksum does not match its content"))
+        return {name: np.array(array) for name, array in safetensors.numpy.load(content).items()}
+
+
+def write_pair(manifest: Path, content: Mapping[str, Any], file: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write a document, and beside it arrays whose SHA-256 it holds under "arrays", in place of those that were there.
+
+    Both are replaced in one step: the new arrays wait under another name until the document asks for them. Whenever the
+    process is killed, either the old pair can be read or the new one.
+    """
+    place = manifest.with_name(file)
+    sha256 = write_arrays(_waiting(place), arrays)
+    write_document(manifest, {**content, "arrays": {"file": file, "sha256": sha256}})
     try:
-        arrays = safetensors.numpy.load(content)
-    except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise ModelFileError(say("{path} is damaged: {error}", path=path, error=error)) from error
-    return {name: np.array(array) for name, array in arrays.items()}
+        _waiting(place).replace(place)
+        _sync_folder(place.parent)
+    except OSError as error:
+        raise unwritable(place, error) from error
+
+
+def read_pair(manifest: Path, file: str, form: str, version: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Read what :func:`write_pair` wrote.
+
+    Raises
+    ------
+    ModelFileError
+        If a single byte differs, or the document's "format" and "version" are not these.
+    """
+    content = read_document(manifest)
+    if content.get("format") != form or content.get("version") != version:
+        text = say(
+            "{path} is of the format {format} {version}; this version of glassnet reads {ours} {our_version}",
+            path=manifest,
+            format=content.get("format"),
+            version=content.get("version"),
+            ours=form,
+            our_version=version,
+        )
+        raise ModelFileError(text)
+    with damaged(manifest):
+        if content["arrays"]["file"] != file:
+            raise ValueError(say("it names the file {name!r}, not {file!r}", name=content["arrays"]["file"], file=file))
+        sha256 = content["arrays"]["sha256"]
+    place = manifest.with_name(file)
+    try:
+        return content, read_arrays(place, sha256)
+    except ModelFileError:
+        with suppress(ModelFileError):
+            return content, read_arrays(_waiting(place), sha256)
+        raise
+
+
+def _waiting(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
 
 
 def _text(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode(errors="surrogatepass")
 
 
-def _digest(content: bytes) -> str:
+def digest(content: bytes) -> str:
+    """The SHA-256 in hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()

@@ -5,9 +5,10 @@ import pytest
 
 import glassnet
 from glassnet import backprop
-from glassnet.errors import ConfigError, DataError
+from glassnet.errors import ConfigError, ModelFileError
 from glassnet.network import Network
-from glassnet.runs import SNAPSHOTS, look_into, read_snapshots
+from glassnet.runs import RESULTS, SNAPSHOTS, look_into, read_snapshots
+from glassnet.storage import digest, write_document
 from glassnet.training import Recorder, Trainer
 from glassnet.training.recording import BINS, SHARES, Distribution, from_jsonl, to_jsonl, twins
 
@@ -220,8 +221,10 @@ def test_a_run_on_objects_of_python(tmp_path):
 
 @pytest.mark.parametrize("text", ["{", "[]\n", '{"epoch": 1}\n', "\xff"])
 def test_snapshots_that_cannot_be_read(tmp_path, text):
-    (tmp_path / SNAPSHOTS).write_bytes(text.encode("latin-1"))
-    with pytest.raises(DataError, match="cannot read"):
+    content = text.encode("latin-1")
+    (tmp_path / SNAPSHOTS).write_bytes(content)
+    write_document(tmp_path / RESULTS, {"files": {SNAPSHOTS: digest(content)}})
+    with pytest.raises(ModelFileError, match=r"snapshots\.jsonl is damaged"):
         read_snapshots(tmp_path)
 
 

@@ -163,12 +163,11 @@ def batch_of_run(
     run: Path, source: str | None, rows: int | None = None
 ) -> tuple[Network, Loss, np.ndarray, np.ndarray, Regularisation]:
     """A run's network and loss, the first rows of the source (all if None; else of its own data), and its penalties."""
-    from glassnet.model import load
     from glassnet.regularisers import Regularisation
-    from glassnet.runs import CONFIG, config_of
+    from glassnet.runs import config_of, is_run, load_model
 
-    model, training = load(run), None
-    if (run / CONFIG).exists():  # else a model without a run
+    model, training = load_model(run), None
+    if is_run(run):  # else a model without a run
         config = config_of(run)
         training, source = config.training, source or config.data.source
     if source is None:
@@ -184,10 +183,10 @@ def batch_of_run(
 def updater_of_run(run: Path) -> tuple[Updater, float | None, Any]:
     """A run's rules for a step, without what its optimiser remembered; its learning rate; and its data's source."""
     from glassnet.optimisers import SGD, Updater
-    from glassnet.runs import CONFIG, config_of
+    from glassnet.runs import config_of, is_run
     from glassnet.training.trainer import make_updater
 
-    if not (run / CONFIG).exists():
+    if not is_run(run):
         return Updater(SGD()), None, None
     config = config_of(run)
     return make_updater(config.training), config.training.lr, config.data.source

@@ -39,8 +39,7 @@ def command(run: RunArgument, source: SourceArgument, as_json: JsonOption = Fals
 
 def _remark(run: Path, source: str) -> None:
     """Say so if the rows are those of the run, most of which it was trained on."""
-    from glassnet.config import read_config
-    from glassnet.runs import CONFIG
+    from glassnet.runs import is_run, tree_of
 
-    if (run / CONFIG).exists() and read_config(run / CONFIG).get("data", {}).get("source") == source:
+    if is_run(run) and tree_of(run).get("data", {}).get("source") == source:
         print(say("these rows include those that the model was trained on; the run's own test figures: glassnet info"))

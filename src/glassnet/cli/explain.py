@@ -56,7 +56,7 @@ def command(
     """Explain and print."""
     from glassnet.arrays import as_dense
     from glassnet.inspection import explain
-    from glassnet.model import load
+    from glassnet.runs import load_model
 
     if form not in FORMATS:
         raise ConfigError(say("unknown format {name!r}; choose one of: {known}", name=form, known=", ".join(FORMATS)))
@@ -64,7 +64,7 @@ def command(
     into = None if weight is None else _place("--weight", weight, 3)
     if where is not None and into is not None and into[:2] != where:
         raise ConfigError(say("--unit and --weight name different units; give one of them"))
-    model = load(run)
+    model = load_model(run)
     updater, lr, own = common.updater_of_run(run)
     if source is None and own is None:
         raise ConfigError(say("give a SOURCE: {run} does not say which data it was trained on", run=run))

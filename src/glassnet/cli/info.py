@@ -16,17 +16,14 @@ def help_text() -> str:
 
 def command(run: RunArgument, as_json: JsonOption = False) -> int:
     """Print the run's network, training and results."""
-    from glassnet.config import RunConfig, read_config
-    from glassnet.model import load
-    from glassnet.runs import CONFIG, HISTORY, RESULTS, read_history
-    from glassnet.storage import read_document
+    from glassnet.config import RunConfig
+    from glassnet.runs import is_run, load_model, read_history, read_results, tree_of
 
-    model = load(run)
-    config = read_config(run / CONFIG) if (run / CONFIG).exists() else {}
-    if config:
+    model = load_model(run)
+    config, results, history = {}, {}, None
+    if is_run(run):
+        config, results, history = tree_of(run), read_results(run), read_history(run)
         RunConfig.make(**config)
-    results = read_document(run / RESULTS) if (run / RESULTS).exists() else {}
-    history = read_history(run) if (run / HISTORY).exists() else None
     training = config.get("training", {})
     engine = results.get("engine")
     if as_json:

@@ -79,10 +79,10 @@ def _numbers(text: str) -> list[int]:
 
 def _of_rows(run: Path, source: str | None, rows: list[int]) -> tuple[Trace, list[int], list[int], Model]:
     from glassnet.arrays import as_dense
-    from glassnet.model import load
+    from glassnet.runs import load_model
     from glassnet.trace import checked_rows, trace
 
-    model = load(run)
+    model = load_model(run)
     updater, lr, own = common.updater_of_run(run)
     source = source or own
     if source is None:
@@ -94,11 +94,10 @@ def _of_rows(run: Path, source: str | None, rows: list[int]) -> tuple[Trace, lis
 
 
 def _of_step(run: Path, step: int, places: list[int]) -> tuple[Trace, list[int], list[int], Model, str]:
-    from glassnet.config import RunConfig, read_config
-    from glassnet.runs import CONFIG, replay
+    from glassnet.runs import config_of, replay
     from glassnet.trace import checked_rows
 
-    moment = replay(RunConfig.make(**read_config(run / CONFIG)), step)
+    moment = replay(config_of(run), step)
     if places == _numbers(_ROWS):
         places = [place for place in places if place < len(moment.rows)]
     checked_rows(places, len(moment.rows))

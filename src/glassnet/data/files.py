@@ -6,26 +6,32 @@ Shapes: N rows.
 
 from __future__ import annotations
 
+import ast
+import codecs
 import csv
-import gzip
 import io
 import math
+import re
+import struct
+import sys
 import zipfile
-import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
 from glassnet.data.parts import Arrays, listed
-from glassnet.errors import DataError
-from glassnet.memory import check_memory
+from glassnet.errors import DataError, InputError
+from glassnet.memory import available_memory, check_memory, size_text
 from glassnet.messages import say
+from glassnet.reading import most_unpacked, opened, refused_as, stream, too_much, unreadable
 
 TABLE_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 PARQUET_ENDINGS = (".parquet", ".pq")
@@ -34,8 +40,14 @@ X_KEYS = ("x", "data", "features", "images", "x_train")
 Y_KEYS = ("y", "target", "targets", "label", "labels", "y_train")
 
 _NULLS = [*pa.csv.ConvertOptions().null_values, "?"]
+MOST_COLUMNS = 100_000
+"""So many columns a CSV file may have: each costs its reader some 10 KB."""
+
 _BLOCK = 16 << 20  # bytes that are parsed at once; a line must fit in
-_DAMAGED = (OSError, EOFError, ValueError, KeyError, MemoryError, SyntaxError, zlib.error, zipfile.BadZipFile)
+_HEADER = 10_000  # bytes of an array's header
+_END = struct.Struct("<4s4H2LH")  # the record at a zip file's end
+
+_BATCH = 65_536  # rows of a Parquet file that are read at once
 
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -48,32 +60,77 @@ def read_csv(path: Path) -> pa.Table:
 
     Empty fields, NA, NaN, null, ? and their like are missing values.
     """
-    separator = _separator(path, _header(path))
-    try:
-        table = pa.csv.read_csv(
-            path,
-            read_options=pa.csv.ReadOptions(block_size=_BLOCK),
-            parse_options=pa.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
-            convert_options=pa.csv.ConvertOptions(null_values=_NULLS, strings_can_be_null=True),
-        )
-    except UnicodeDecodeError as error:
-        raise _not_utf8(path) from error
-    except (pa.ArrowException, OSError) as error:
-        raise _bad_csv(path, separator, error) from error
-    if any(pa.types.is_binary(field.type) for field in table.schema):
-        raise _not_utf8(path)
-    if table.num_rows == 0:
-        raise DataError(say("{file} has a line of column names but no rows", file=path))
-    return table
+    with refused_as(DataError, path, "CSV"):
+        separator = _separator(path, _header(path))
+        try:
+            with stream(path) as content:
+                table = pa.csv.read_csv(
+                    io.BufferedReader(content, _BLOCK),
+                    read_options=pa.csv.ReadOptions(block_size=_BLOCK),
+                    parse_options=pa.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
+                    convert_options=pa.csv.ConvertOptions(null_values=_NULLS, strings_can_be_null=True),
+                )
+        except UnicodeDecodeError as error:
+            raise _not_utf8(path) from error
+        except pa.ArrowException as error:
+            raise _bad_csv(path, separator, error) from error
+        if content.quotes:
+            _check_quotes(path, separator, table.num_rows)
+        if any(pa.types.is_binary(field.type) for field in table.schema):
+            raise _not_utf8(path)
+        if table.num_rows == 0:
+            raise DataError(say("{file} has a line of column names but no rows", file=path))
+        return table
 
 
 def read_parquet(path: Path) -> pa.Table:
-    """One Parquet file."""
-    try:
+    """One Parquet file; checksums of its pages, if it has any, are verified.
+
+    Texts are read with each different one once, and written out when it is known that they fit into memory: in a small
+    file a long text may be repeated any number of times.
+    """
+    with refused_as(DataError, path, "Parquet"):
+        opened(path).close()
         with pa.parquet.ParquetFile(path) as file:
-            return file.read()
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, "Parquet", error) from error
+            _check_columns(file.schema_arrow, path)
+            texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
+            metadata = file.metadata
+        free, before, batches = available_memory(), pa.total_allocated_bytes(), []
+        with pa.parquet.ParquetFile(
+            path, metadata=metadata, read_dictionary=texts, page_checksum_verification=True
+        ) as file:
+            for batch in file.iter_batches(_BATCH):
+                batches.append(batch)
+                _check_free(pa.total_allocated_bytes() - before, free, path)
+            table = pa.Table.from_batches(batches, file.schema_arrow)
+            table.validate(full=True)
+        for name in texts:
+            place, column = table.schema.get_field_index(name), table.column(name)
+            if pa.types.is_dictionary(column.type):
+                _check_free(sum(map(_written_out, column.chunks)), free, path)
+                table = table.set_column(place, name, column.cast(column.type.value_type))
+        return table
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _written_out(chunk: pa.DictionaryArray) -> int:
+    """The bytes of texts that are held once each, if they stand where they belong."""
+    lengths = pc.cast(pc.binary_length(chunk.dictionary), pa.int64())
+    return pc.sum(lengths.take(chunk.indices)).as_py() or 0
+
+
+def _check_free(needed: int, free: int | None, path: Path) -> None:
+    if free is not None and needed > free:
+        text = say(
+            "{file} does not fit into memory: it unpacks to {needed} or more, but {free} are free",
+            file=path,
+            needed=size_text(needed),
+            free=size_text(free),
+        )
+        raise DataError(text)
 
 
 def read_parquet_folder(paths: list[Path]) -> pa.Table:
@@ -97,15 +154,25 @@ def read_parquet_folder(paths: list[Path]) -> pa.Table:
         text = say(
             "the Parquet files in {folder} do not fit together: {error}",
             folder=paths[0].parent,
-            error=_first_line(error),
+            error=str(error).splitlines()[0],
         )
         raise DataError(text) from error
 
 
 def check_table(table: pa.Table, name: object) -> pa.Table:
     """The table as the encoding can use it; DataError for no rows, two columns of one name, nested types."""
-    names = table.column_names
-    twice = [column for column, count in Counter(names).items() if count > 1]
+    _check_columns(table.schema, name)
+    if table.num_rows == 0 or not table.column_names:
+        raise DataError(say("{name} has no rows", name=name))
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string_view(_value_type(field.type)):
+            table = table.set_column(place, field.name, table.column(place).cast(pa.large_string()))
+    return table
+
+
+def _check_columns(schema: pa.Schema, name: object) -> None:
+    """DataError for two columns of one name, and for nested types."""
+    twice = [column for column, count in Counter(schema.names).items() if count > 1]
     if twice:
         text = say(
             "{name} has more than one column called {columns}; rename them, and see that the first line names the "
@@ -114,13 +181,9 @@ def check_table(table: pa.Table, name: object) -> pa.Table:
             columns=listed(map(repr, twice)),
         )
         raise DataError(text)
-    if table.num_rows == 0 or not names:
-        raise DataError(say("{name} has no rows", name=name))
-    for place, field in enumerate(table.schema):
-        value_type = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-        if pa.types.is_string_view(value_type):
-            table = table.set_column(place, field.name, table.column(place).cast(pa.large_string()))
-        elif not _is_plain(value_type):
+    for field in schema:
+        value_type = _value_type(field.type)
+        if not _is_plain(value_type) and not pa.types.is_string_view(value_type):
             text = say(
                 "column {column!r} of {name} holds {type} values; columns must hold numbers, true/false, text or "
                 "dates: "
@@ -130,7 +193,10 @@ def check_table(table: pa.Table, name: object) -> pa.Table:
                 type=field.type,
             )
             raise DataError(text)
-    return table
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _is_plain(kind: pa.DataType) -> bool:
@@ -150,21 +216,29 @@ def _is_plain(kind: pa.DataType) -> bool:
 
 def _header(path: Path) -> str:
     """The first line of a CSV file, or DataError if it cannot hold the names of columns."""
-    try:
-        with _open(path) as file:
-            line = file.readline(_BLOCK)
-    except _DAMAGED as error:
-        raise _damaged(path, "CSV", error) from error
-    if not line.strip():
+    with _lines(path) as file:
+        first = re.split(rb"[\r\n]", file.readline(_BLOCK).removeprefix(codecs.BOM_UTF8), maxsplit=1)[0]
+    if not first.strip():
         text = say(
             "{file} is empty or begins with an empty line; expected a line of column names, then the rows", file=path
         )
         raise DataError(text)
     try:
-        names = line.decode("utf-8-sig").strip("\r\n")
+        names = first.decode()
     except UnicodeDecodeError as error:
         raise _not_utf8(path) from error
-    fields = next(csv.reader([names], delimiter=_separator(path, names)))
+    separator = _separator(path, names)
+    columns = names.count(separator) + 1
+    if columns > MOST_COLUMNS:
+        text = say(
+            "{file} has {columns:,} columns, more than the {most:,} that a CSV file may have; an array (.npy, .npz) "
+            "may have any number",
+            file=path,
+            columns=columns,
+            most=MOST_COLUMNS,
+        )
+        raise DataError(text)
+    fields = next(csv.reader([names], delimiter=separator))
     if all(map(_is_number, fields)) and not all(field.strip().isdigit() for field in fields):
         text = say(
             "the first line of {file} holds numbers ({line}), not the names of columns; add a line of names above it",
@@ -190,14 +264,24 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")  # type: ignore[return-value]
+@contextmanager
+def _lines(path: Path) -> Iterator[io.BufferedReader]:
+    """The file as a stream of bytes that can be read by lines."""
+    with stream(path) as content:
+        yield io.BufferedReader(content)
 
 
-def _bad_csv(path: Path, separator: str, error: Exception) -> DataError:
+@contextmanager
+def _rows(path: Path) -> Iterator[io.TextIOWrapper]:
+    """The file as the text that Python's csv module reads."""
+    with _lines(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        yield text
+
+
+def _bad_csv(path: Path, separator: str, error: Exception) -> InputError:
     """What is wrong with a CSV file that Arrow could not read: the first line with too many or too few values."""
     try:
-        with _open(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        with _rows(path) as text:
             rows = csv.reader(text, delimiter=separator)
             expected = len(next(rows))
             line = rows.line_num + 1
@@ -216,15 +300,41 @@ def _bad_csv(path: Path, separator: str, error: Exception) -> DataError:
                 line = rows.line_num + 1
     except UnicodeDecodeError:
         return _not_utf8(path)
-    except (*_DAMAGED, csv.Error, StopIteration):
+    except (csv.Error, StopIteration):
         pass
-    return _damaged(path, "CSV", error)
+    return unreadable(DataError, path, error, "CSV")
+
+
+def _check_quotes(path: Path, separator: str, expected: int) -> None:
+    """DataError if quotation marks stand where they cannot: rows then vanish into values.
+
+    Arrow does not mind if one is open at the end of the file, or text follows on one that closes a value.
+    """
+    limit = csv.field_size_limit(sys.maxsize)
+    try:
+        with _rows(path) as text:
+            rows = csv.reader(text, delimiter=separator, strict=True)
+            try:
+                found = sum(1 for row in rows if row) - 1
+            except csv.Error as error:
+                message = say(
+                    "{file}, line {line:,}: a quotation mark is out of place or never closed ({error}); a value that "
+                    "holds one needs quotes around it, and the mark written twice",
+                    file=path,
+                    line=rows.line_num,
+                    error=error,
+                )
+                raise DataError(message) from error
+    finally:
+        csv.field_size_limit(limit)
+    if found != expected:
+        raise DataError(say("{file}: the quotation marks in it leave open how many rows there are", file=path))
 
 
 def _not_utf8(path: Path) -> DataError:
     """Says which line of a text file is not UTF-8."""
     number = 0
-    with _open(path) as file:
+    with _lines(path) as file:
         for line in file:
             number += 1
             try:
@@ -234,40 +344,97 @@ def _not_utf8(path: Path) -> DataError:
     return DataError(say("{file} is not UTF-8 text (line {line:,}); save it as UTF-8", file=path, line=number))
 
 
-def _damaged(path: Path, form: str, error: BaseException) -> DataError:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else _first_line(error)
-    return DataError(say("cannot read {file} as {form}: {error}", file=path, form=form, error=reason))
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
 # ---------------------------------------------------------------------------------------------------- arrays
 
 
 def read_npy(path: Path) -> np.ndarray:
     """One array from a .npy file. Arrays of Python objects are refused: they are pickles, which can run code."""
-    try:
-        with path.open("rb") as file:
-            array = np.load(file, allow_pickle=False)
-    except _DAMAGED as error:
-        raise _bad_array(path, error) from error
-    if not isinstance(array, np.ndarray):
-        raise DataError(say("{file} is a .npz archive by its content; give it that ending", file=path))
-    return array
+    with refused_as(DataError, path, "NumPy"), opened(path) as file:
+        if file.peek(2)[:2] == b"PK":  # type: ignore[attr-defined]
+            raise DataError(say("{file} is a .npz archive by its content; give it that ending", file=path))
+        return _array(file, path.stat().st_size, path)
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a .npz file by their names."""
-    try:
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.ndarray):
-                return {key: archive[key] for key in archive.files}
-    except _DAMAGED as error:
-        raise _bad_array(path, error) from error
-    raise DataError(say("{file} is a .npy array by its content; give it that ending", file=path))
+    with refused_as(DataError, path, "NumPy"), opened(path) as file:
+        if file.peek(6)[:6] == b"\x93NUMPY":  # type: ignore[attr-defined]
+            raise DataError(say("{file} is a .npy array by its content; give it that ending", file=path))
+        with zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+            _check_directory(file, len(members))
+            most = most_unpacked(path.stat().st_size)
+            if sum(member.file_size for member in members) > most:
+                raise ValueError(too_much(most))
+            if len({member.filename for member in members}) < len(members):
+                raise ValueError(say("two of its arrays have the same name"))
+            arrays = {}
+            for member in members:
+                with archive.open(member) as packed:
+                    arrays[member.filename.removesuffix(".npy")] = _array(packed, member.file_size, path)
+            return arrays
+
+
+def _array(file: IO[bytes], size: int, path: Path) -> np.ndarray:
+    """The array in NumPy's format that fills a file of so many bytes, read without trust in its header."""
+    shape, by_columns, dtype = _header_of_array(file, path)
+    needed, there = math.prod(shape) * dtype.itemsize, size - file.tell()
+    _check_length(path, needed, there)
+    check_memory((needed,), np.uint8, str(path))
+    body = np.empty(needed, np.uint8)
+    filled = 0
+    while filled < needed:
+        count = file.readinto(body[filled : filled + _BLOCK])  # type: ignore[attr-defined]
+        if not count:
+            _check_length(path, needed, filled)
+        filled += count
+    if file.read(1):  # at its end an archive's checksum is compared
+        _check_length(path, needed, needed + 1)
+    return body.view(dtype).reshape(shape, order="F" if by_columns else "C")
+
+
+def _header_of_array(file: IO[bytes], path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and type of a .npy file's numbers. NumPy's own reader takes minutes for some damaged headers."""
+    magic = file.read(8)
+    if magic[:1] == b"\x80":  # how a pickle begins
+        raise _objects(path)
+    if magic[:6] != b"\x93NUMPY" or magic[6:] not in (b"\x01\0", b"\x02\0", b"\x03\0"):
+        raise ValueError(say("it does not begin as an array's file does"))
+    length = int.from_bytes(file.read(2 if magic[6] == 1 else 4), "little")
+    text = file.read(length) if length <= _HEADER else b""
+    if len(text) != length:
+        raise ValueError(say("its header is damaged"))
+    header = ast.literal_eval(re.sub(rb"(?<=\d)L(?=[,)])", b"", text).decode("latin-1").strip())  # 3L: Python 2
+    shape, by_columns, descr = header["shape"], header["fortran_order"], header["descr"]
+    if type(shape) is not tuple or any(type(size) is not int or size < 0 for size in shape):
+        raise ValueError(say("its header is damaged"))
+    dtype = np.dtype(descr if isinstance(descr, str) else [tuple(field) for field in descr])
+    if dtype.hasobject:
+        raise _objects(path)
+    if dtype.itemsize == 0 or type(by_columns) is not bool:
+        raise ValueError(say("its header is damaged"))
+    return shape, by_columns, dtype
+
+
+def _check_directory(file: IO[bytes], count: int) -> None:
+    """ValueError unless the record at a zip file's end counts so many members, and the directory lies before it."""
+    size = file.seek(0, io.SEEK_END)
+    start = file.seek(max(0, size - (1 << 16) - _END.size))
+    tail = file.read()
+    place = tail.rfind(b"PK\x05\x06")
+    _, _, _, _, members, length, offset, _ = _END.unpack_from(tail, place)
+    large = members == 0xFFFF or offset == 0xFFFFFFFF
+    if not large and (members != count or offset + length != start + place):
+        raise ValueError(say("the directory at its end is damaged"))
+
+
+def _objects(path: Path) -> DataError:
+    text = say(
+        "{file} holds Python objects (a pickle), which could run code and are never loaded; "
+        "save plain arrays of numbers with numpy.save or numpy.savez",
+        file=path,
+    )
+    return DataError(text)
 
 
 def arrays_by_name(arrays: Mapping[str, Any], name: object) -> tuple[Arrays, Arrays | None]:
@@ -308,17 +475,6 @@ def _one_of(arrays: Mapping[str, Any], known: tuple[str, ...], name: object) -> 
     return found[0] if found else None
 
 
-def _bad_array(path: Path, error: BaseException) -> DataError:
-    if "allow_pickle" in str(error) or "pickle" in str(error).lower():
-        text = say(
-            "{file} holds Python objects (a pickle), which could run code and are never loaded; "
-            "save plain arrays of numbers with numpy.save or numpy.savez",
-            file=path,
-        )
-        return DataError(text)
-    return _damaged(path, "NumPy", error)
-
-
 # ---------------------------------------------------------------------------------------------------- idx
 
 
@@ -336,31 +492,22 @@ def read_idx(path: Path) -> np.ndarray:
     The file begins with two zero bytes, a byte for the number type, a byte for the number of dimensions and a
     big-endian 32-bit size for each.
     """
-    try:
-        with _open(path) as file:
-            magic = file.read(4)
-            if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES or not 1 <= magic[3] <= 8:
-                text = say(
-                    "{file} is not an idx file: it begins with {bytes}, expected 00 00, a type and a number of "
-                    "dimensions",
-                    file=path,
-                    bytes=magic.hex(" ") or say("nothing"),
-                )
-                raise DataError(text)
-            shape = tuple(int(size) for size in np.frombuffer(_exactly(file, 4 * magic[3], path), dtype=">u4"))
-            dtype = np.dtype(_IDX_TYPES[magic[2]])
-            check_memory(shape, dtype, str(path))
-            body = _exactly(file, math.prod(shape) * dtype.itemsize, path)
-            if file.read(1):
-                text = say(
-                    "{file} is longer than its header says (shape {shape}); it is damaged", file=path, shape=shape
-                )
-                raise DataError(text)
-    except DataError:
-        raise
-    except _DAMAGED as error:
-        raise _damaged(path, "idx", error) from error
-    return np.frombuffer(body, dtype=dtype).astype(dtype.newbyteorder("=")).reshape(shape)
+    with refused_as(DataError, path, "idx"), _lines(path) as file:
+        magic = file.read(4)
+        if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES or not 1 <= magic[3] <= 8:
+            text = say(
+                "{file} is not an idx file: it begins with {bytes}, expected 00 00, a type and a number of dimensions",
+                file=path,
+                bytes=magic.hex(" ") or say("nothing"),
+            )
+            raise DataError(text)
+        shape = tuple(int(size) for size in np.frombuffer(_exactly(file, 4 * magic[3], path), dtype=">u4"))
+        dtype = np.dtype(_IDX_TYPES[magic[2]])
+        check_memory(shape, dtype, str(path))
+        body = _exactly(file, math.prod(shape) * dtype.itemsize, path)
+        if file.read(1):
+            _check_length(path, len(body), len(body) + 1)
+        return np.frombuffer(body, dtype=dtype).astype(dtype.newbyteorder("=")).reshape(shape)
 
 
 def labels_beside(path: Path) -> Path | None:
@@ -369,18 +516,37 @@ def labels_beside(path: Path) -> Path | None:
     for name in (stem, stem + ".gz"):
         beside = path.with_name(name)
         if beside != path and beside.is_file():
+            check_inside(beside)
             return beside
     return None
 
 
+def check_inside(path: Path) -> None:
+    """DataError if a file that was found in a folder, not named by the user, is a link that leads out of it."""
+    if path.is_symlink() and path.parent.resolve() not in path.resolve().parents:
+        text = say(
+            "{file} is a symbolic link that leads out of its folder, to {target}; name that file, or put a copy there",
+            file=path,
+            target=path.resolve(),
+        )
+        raise DataError(text)
+
+
 def _exactly(file: IO[bytes], count: int, path: Path) -> bytes:
     body = file.read(count)
-    if len(body) < count:
+    _check_length(path, count, min(len(body), count))
+    return body
+
+
+def _check_length(path: Path, expected: int, found: int) -> None:
+    """DataError unless the file has as many bytes as its header says."""
+    if found < expected:
         text = say(
             "{file} is cut short: {expected:,} bytes expected, {found:,} found; copy it again",
             file=path,
-            expected=count,
-            found=len(body),
+            expected=expected,
+            found=found,
         )
         raise DataError(text)
-    return body
+    if found > expected:
+        raise DataError(say("{file} is longer than its header says; it is damaged", file=path))

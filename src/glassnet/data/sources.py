@@ -7,7 +7,8 @@ Shapes: N rows, K targets of a row.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,6 @@ def load_source(source: Any, *, target: str | int | None = None, need_target: bo
         loaded = load(source, target, need_target)
     except OSError as error:
         raise DataError(say("cannot read {source}: {error}", source=source, error=error.strerror or error)) from error
-    for part in (loaded.train, loaded.test):
-        if part is not None and part.rows == 0:
-            raise DataError(say("{name} has no rows", name=loaded.name))
     return loaded
 
 
@@ -73,7 +71,9 @@ def _load_named(source: str | Path, target: str | int | None, need_target: bool)
     if is_folder and name in BUNDLED and not _holds_data(path):
         is_there = False  # a run's folder, say, that has the set's name
     if is_there:
-        return _load_folder(path, target, need_target) if is_folder else _load_file(path, target, need_target)
+        with _named(path):
+            load = _load_folder if is_folder else _load_file
+            return _with_rows(load(path, target, need_target))
     if name in BUNDLED:
         return _load_bundled(name, target, need_target)
     candidates = {known: known for known in BUNDLED}
@@ -88,6 +88,25 @@ def _load_named(source: str | Path, target: str | int | None, need_target: bool)
         hint=say(" Did you mean {close!r}?", close=candidates[close[0]]) if close else "",
     )
     raise DataError(text)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """A DataError within the block names the file."""
+    try:
+        yield
+    except DataError as error:
+        if str(path) in str(error):
+            raise
+        raise DataError(say("{file}: {error}", file=path, error=error)) from error
+
+
+def _with_rows(source: Source) -> Source:
+    """The source, or DataError if it has no rows."""
+    for part in (source.train, source.test):
+        if part is not None and part.rows == 0:
+            raise DataError(say("{name} has no rows", name=source.name))
+    return source
 
 
 def _load_file(path: Path, target: str | int | None, need_target: bool) -> Source:
@@ -122,6 +141,8 @@ def _holds_data(folder: Path) -> bool:
 def _load_folder(path: Path, target: str | int | None, need_target: bool) -> Source:
     """A folder with MNIST's four files, or one of Parquet files."""
     entries = sorted(entry for entry in path.iterdir() if entry.is_file() and not entry.name.startswith("."))
+    for entry in entries:
+        files.check_inside(entry)
     images = {
         prefix: entry
         for prefix in ("train", "t10k")
@@ -187,6 +208,10 @@ def _load_bundled(name: str, target: str | int | None, need_target: bool) -> Sou
 
 
 def _load_object(source: Any, target: str | int | None, need_target: bool) -> Source:
+    return _with_rows(_read_object(source, target, need_target))
+
+
+def _read_object(source: Any, target: str | int | None, need_target: bool) -> Source:
     if isinstance(source, tuple):
         return _load_pair(source, need_target)
     if _is_table(source):

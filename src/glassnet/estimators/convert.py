@@ -19,7 +19,7 @@ from glassnet.network import one_each
 from glassnet.optimisers import OPTIMISERS
 from glassnet.registry import Registry
 from glassnet.schedules import SCHEDULES
-from glassnet.storage import read_arrays, read_document, write_arrays, write_document
+from glassnet.storage import damaged, read_pair, write_pair
 from glassnet.training.early_stopping import CRITERIA
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ def save(estimator: BaseMLP, folder: str | Path) -> Path:
             "sparse": bool(estimator._label_binarizer.sparse_input_),
         }
     json.dumps(manifest)  # what cannot be written fails before anything is
-    manifest["arrays"] = {"file": ARRAYS, "sha256": write_arrays(folder / ARRAYS, arrays)}
-    write_document(folder / MANIFEST, manifest)
+    write_pair(folder / MANIFEST, manifest, ARRAYS, arrays)
     return folder
 
 
@@ -85,30 +84,15 @@ def load(cls: type[BaseMLP], folder: str | Path) -> BaseMLP:
     path = folder / MANIFEST
     if not path.exists():
         raise ModelFileError(say("{path} holds no estimator: there is no {name}", path=folder, name=MANIFEST))
-    manifest = read_document(path)
-    if (manifest.get("format"), manifest.get("version")) != (FORMAT, VERSION):
-        text = say(
-            "{path} is of the format {format} {version}; this version of glassnet reads {ours} {our_version}",
-            path=path,
-            format=manifest.get("format"),
-            version=manifest.get("version"),
-            ours=FORMAT,
-            our_version=VERSION,
-        )
-        raise ModelFileError(text)
+    manifest, arrays = read_pair(path, ARRAYS, FORMAT, VERSION)
     if manifest.get("class") != cls.__name__:
         text = say("{path} holds a {have}, not a {wanted}", path=path, have=manifest.get("class"), wanted=cls.__name__)
         raise ModelFileError(text)
-    try:
-        arrays = read_arrays(folder / ARRAYS, str(manifest["arrays"]["sha256"]))
+    with damaged(path):
         parameters = {name: _parameter_from_json(name, value) for name, value in manifest["parameters"].items()}
         estimator = cls(**parameters)
         _restore(estimator, manifest, arrays)
-    except ModelFileError:
-        raise
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
-        raise ModelFileError(say("{path} is damaged: {error}", path=path, error=repr(error))) from error
-    return estimator
+        return estimator
 
 
 def _arrays(estimator: BaseMLP) -> dict[str, np.ndarray]:
@@ -135,8 +119,9 @@ def _restore(estimator: BaseMLP, manifest: dict[str, Any], arrays: dict[str, np.
     def under(prefix: str) -> dict[str, np.ndarray]:
         return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
-    for name, value in manifest["attributes"].items():
-        setattr(estimator, name, value)
+    for name in _FIGURES:
+        if name in manifest["attributes"]:
+            setattr(estimator, name, manifest["attributes"][name])
     depth = int(manifest["attributes"]["n_layers_"]) - 1
     estimator.coefs_ = [arrays[f"{l}.W"].T for l in range(1, depth + 1)]
     estimator.intercepts_ = [arrays[f"{l}.b"] for l in range(1, depth + 1)]
@@ -149,7 +134,10 @@ def _restore(estimator: BaseMLP, manifest: dict[str, Any], arrays: dict[str, np.
         estimator.feature_names_in_ = np.asarray(manifest["feature_names"], dtype=object)
     if "classes" in manifest:
         classes = manifest["classes"]
-        labels = np.array(classes["labels"], dtype=np.dtype(classes["dtype"]))
+        labels, dtype = np.array(classes["labels"]), np.dtype(classes["dtype"])
+        if dtype.kind not in "biufUO" or dtype.itemsize > max(8, labels.itemsize):
+            raise ValueError(say("{name} has a value of another kind", name="classes.dtype"))
+        labels = labels.astype(dtype)
         estimator.classes_ = labels
         estimator._label_binarizer = _binarizer(labels, multilabel=classes["kind"] == "multilabel-indicator")
         estimator._label_binarizer.sparse_input_ = bool(classes["sparse"])

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils import shuffle
 
+from glassnet.messages import say
 from glassnet.network import parameter_values
 from glassnet.training import Callback, Trainer
 from glassnet.training.early_stopping import criterion
 
 if TYPE_CHECKING:
     from glassnet.estimators.base import BaseMLP
+
+_GENERATORS = {bits.__name__: bits for bits in (np.random.MT19937, np.random.PCG64, np.random.Philox, np.random.SFC64)}
 
 LEAST_RATE = 1e-6
 """The "adaptive" learning rate stops here."""
@@ -69,7 +72,7 @@ class EstimatorTrainer(Trainer):
     def order(self, n: int) -> np.ndarray:
         """Each epoch shuffles the order of the one before."""
         self._before = self._index, self.random.get_state(legacy=False)
-        if self._index is None:
+        if self._index is None or len(self._index) != n:
             self._index = np.arange(n)
         if self.config.shuffle:
             self._index = shuffle(self._index, random_state=self.random)
@@ -91,9 +94,11 @@ class EstimatorTrainer(Trainer):
     def resume(self, state: dict[str, Any]) -> None:
         """Go on from a :meth:`state`; the orders are then drawn by a generator of its own."""
         super().resume(state)
-        self._index, self.first_epoch, self.network.seed = state["index"], state["first_epoch"], state["seed"]
-        bits = getattr(np.random, state["random"]["bit_generator"])
-        self.random = np.random.RandomState(bits())
+        index = state["index"]
+        if index is not None and not np.array_equal(np.sort(index), np.arange(len(index))):
+            raise ValueError(say("{name} has a value of another kind", name="index"))
+        self._index, self.first_epoch, self.network.seed = index, state["first_epoch"], state["seed"]
+        self.random = np.random.RandomState(_GENERATORS[state["random"]["bit_generator"]]())
         self.random.set_state(state["random"])
 
 

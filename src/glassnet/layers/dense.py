@@ -121,6 +121,8 @@ class Dense(Layer):
     def from_config(cls, config: dict[str, Any], params: dict[str, Array]) -> Dense:
         """The layer of a ``config`` with these parameters."""
         layer = cls(params["W"], params.get("b"), config["activation"])
+        if (config["n_in"], config["n_out"], config["bias"]) != (layer.n_in, layer.n_out, "b" in params):
+            raise ShapeError(say("the parameters of a layer have not the shapes that its configuration names"))
         layer.frozen = bool(config["frozen"])
         return layer
 

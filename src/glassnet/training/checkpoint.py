@@ -24,14 +24,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 
 from glassnet.arrays import is_sparse
 from glassnet.data.examples import Examples
 from glassnet.errors import ConfigError, GlassnetWarning, ModelFileError
 from glassnet.messages import say
-from glassnet.storage import read_bytes, remove_leftovers, write_bytes
+from glassnet.storage import damaged, digest, read_bytes, read_json, remove_leftovers, write_bytes
 from glassnet.training.callbacks import Callback
 
 if TYPE_CHECKING:
@@ -67,23 +66,21 @@ class Checkpoint:
         arrays: dict[str, np.ndarray] = {}
         text = json.dumps({"state": _split(self.state, arrays), "about": self.about}, ensure_ascii=True).encode()
         body = len(text).to_bytes(8, "little") + text + safetensors.numpy.save(arrays)
-        return _MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+        return _MAGIC + digest(body).encode() + b"\n" + body
 
     @classmethod
     def from_bytes(cls, content: bytes, path: Path) -> Checkpoint:
         """What :meth:`to_bytes` gave; ModelFileError naming ``path`` if a single byte differs."""
         head, _, body = content.partition(b"\n")
-        if not head.startswith(_MAGIC):
-            raise ModelFileError(say("{path} is damaged: it does not begin as a checkpoint does", path=path))
-        if head[len(_MAGIC) :] != hashlib.sha256(body).hexdigest().encode():
-            raise ModelFileError(say("{path} is damaged: its checksum does not match its content", path=path))
-        length = int.from_bytes(body[:8], "little")
-        try:
-            tree = json.loads(body[8 : 8 + length])
+        with damaged(path):
+            if not head.startswith(_MAGIC):
+                raise ValueError(say("it does not begin as a checkpoint does"))
+            if head[len(_MAGIC) :] != digest(body).encode():
+                raise ValueError(say("its checksum does not match its content"))
+            length = int.from_bytes(body[:8], "little")
+            tree = read_json(body[8 : 8 + length])
             arrays = safetensors.numpy.load(body[8 + length :])
             return cls(_join(tree["state"], arrays), tree["about"])
-        except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
-            raise ModelFileError(say("{path} is damaged: {error}", path=path, error=error)) from error
 
 
 def _split(tree: Any, arrays: dict[str, np.ndarray]) -> Any:

@@ -246,8 +246,8 @@ class EarlyStopping(Callback):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from them."""
-        self.va, self.tr, self.best_epoch = list(state["va"]), list(state["tr"]), state["best_epoch"]
-        self._best = dict(state["best"])
+        self.va, self.tr = [float(error) for error in state["va"]], [float(error) for error in state["tr"]]
+        self.best_epoch, self._best = state["best_epoch"], dict(state["best"])
 
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:
         """Note the errors, keep the best parameters, ask the criterion."""

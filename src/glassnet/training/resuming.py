@@ -13,9 +13,10 @@ from typing import Any
 
 from glassnet.config import RunConfig, branch_of
 from glassnet.data.examples import Examples
-from glassnet.errors import ConfigError, GlassnetWarning, ModelFileError
+from glassnet.errors import ConfigError, GlassnetWarning, InputError, ModelFileError
 from glassnet.messages import say
-from glassnet.storage import read_document, write_document
+from glassnet.reading import refused_as
+from glassnet.storage import damaged, read_document, write_document
 from glassnet.training.checkpoint import KEEP, Checkpoint, CheckpointWriter, files, fingerprint, load, newest
 from glassnet.training.trainer import Trainer
 
@@ -58,24 +59,35 @@ def stored(folder: Path, note: Callable[[str], None] = lambda text: None) -> tup
     ModelFileError
         If all of it is damaged.
     """
-    damaged: list[str] = []
+    bad: list[str] = []
 
     def passed_over(text: str) -> None:
-        damaged.append(text)
+        bad.append(text)
         note(text)
 
     found = newest(folder / CHECKPOINTS, passed_over)
     if found is not None:
         path, checkpoint = found
-        if damaged:
+        if bad:
             note(say("the one before it is whole: {path}", path=path))
+        _check_about(checkpoint.about, path)
         return checkpoint, checkpoint.about
     begun = folder / CHECKPOINTS / BEGUN
-    if damaged and not begun.exists():
-        raise ModelFileError(damaged[-1])
+    if bad and not begun.exists():
+        raise ModelFileError(bad[-1])
     about = read_document(begun)
+    _check_about(about, begun)
     note(say("there is no whole checkpoint yet: training begins anew"))
     return None, about
+
+
+def _check_about(about: Any, path: Path) -> None:
+    """ModelFileError unless this is what :func:`describe` gives."""
+    with damaged(path):
+        kinds: dict[str, Any] = {"config": Mapping, "data": str, "engine": str, "instructions": (str, type(None))}
+        wrong = [name for name, kind in kinds.items() if not isinstance(about[name], kind)]
+        if wrong:
+            raise ValueError(say("{name} has a value of another kind", name=wrong[0]))
 
 
 def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -126,7 +138,8 @@ class Resuming:
             about["every"] = every
             changed = self._checked(folder, before, about)
             if checkpoint is not None:
-                _put(trainer, checkpoint.state, changed, rows)
+                with refused_as(InputError, place, damaged=True):
+                    _put(trainer, checkpoint.state, changed, rows)
                 note(_where(trainer))
                 _drop_damaged(place)
         writer = CheckpointWriter(place, every, keep=self.keep, about=about, fresh=not self.resume)

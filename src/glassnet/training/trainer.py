@@ -17,7 +17,7 @@ from glassnet.data.examples import Examples
 from glassnet.data.split import split
 from glassnet.engine import choose, resolve_device
 from glassnet.engine.base import Totals
-from glassnet.errors import ConfigError, DataError, GlassnetWarning, NotFiniteError
+from glassnet.errors import ConfigError, DataError, GlassnetWarning, ModelFileError, NotFiniteError
 from glassnet.losses import Loss
 from glassnet.losses import loss as make_loss
 from glassnet.memory import check_memory
@@ -25,12 +25,13 @@ from glassnet.messages import say
 from glassnet.network import Network, parameter_values
 from glassnet.optimisers import OPTIMISERS, Clip, Updater
 from glassnet.random import permutation
+from glassnet.reading import refused_as
 from glassnet.regularisers import Regularisation
 from glassnet.schedules import SCHEDULES
 from glassnet.trace import Trace, checked_rows, trace
 from glassnet.training.callbacks import Callback
 from glassnet.training.early_stopping import EarlyStopping
-from glassnet.training.history import History
+from glassnet.training.history import FIGURES, History
 from glassnet.training.nonfinite import OnNonfinite, diverged
 from glassnet.training.preparation import Preparation, default_batch_size, default_loss, surplus_output
 
@@ -178,6 +179,11 @@ class Trainer:
         n = len(examples) if rows is None else len(rows)
         self.batch_size = min(self.config.batch_size or default_batch_size(n), n)
         self.steps_per_epoch = -(-n // self.batch_size)
+        if self.done > self.steps_per_epoch:
+            text = say(
+                "{done} steps of the epoch are done, but it has {steps}", done=self.done, steps=self.steps_per_epoch
+            )
+            raise DataError(text)
         weight = examples.weight if rows is None or examples.weight is None else examples.weight[rows]
         self.weight = float(n if weight is None else weight.sum(dtype=np.float64))
         with self.engine.limited() as self.threads:
@@ -258,18 +264,29 @@ class Trainer:
         ------
         InputError
             If it is the state of another network.
+        ValueError, KeyError or TypeError
+            If it is no state at all.
         """
+        counts = [state[name] for name in ("epochs", "done", "step")]
+        if any(type(count) is not int or not 0 <= count < 2**62 for count in counts):
+            raise ValueError(say("the numbers of epochs and steps are not whole numbers from 0 on"))
+        if state["done"] and state["totals"] is None:
+            raise ValueError(say("{name} is missing", name="totals"))
+        schedule = dict(state["schedule"])
+        if schedule.keys() != self.schedule_state.keys() or not all(map(_is_number, schedule.values())):
+            raise ValueError(say("{name} has a value of another kind", name="schedule"))
         self.network.set_parameters(state["parameters"])
         self.updater.restore(state["updater"], self.network)
         self.engine.reload()
-        self.epoch, self.done, self.step = state["epochs"], state["done"], state["step"]
-        self.base_lr, self.lr = state["base_lr"], state["lr"]
-        self.schedule_state = dict(state["schedule"])
-        self._seconds = state["seconds"]
+        self.epoch, self.done, self.step = counts
+        self.base_lr, self.lr, self._seconds = (float(state[name]) for name in ("base_lr", "lr", "seconds"))
+        self.schedule_state = schedule
         self.totals = None if state["totals"] is None else Totals.of_state(state["totals"])
         self.policy.restore(state["policy"])
         self.history.epochs = [dict(record) for record in state["history"]]
-        self.history.stop_code, self.history.stop_reason = state["stop"]
+        if not all(_is_number(record[name]) for record in self.history for name in FIGURES if name in record):
+            raise ValueError(say("{name} has a value of another kind", name="history"))
+        self.history.stop_code, self.history.stop_reason = map(str, state["stop"])
         self._callback_states = [tuple(pair) for pair in state["callbacks"]]
 
     def _restore_callbacks(self) -> None:
@@ -277,7 +294,8 @@ class Trainer:
         for callback in self.callbacks:
             for pair in self._callback_states:
                 if pair[0] == type(callback).__name__:
-                    callback.restore(pair[1])
+                    with refused_as(ModelFileError, say("the checkpoint"), damaged=True):
+                        callback.restore(pair[1])
                     self._callback_states.remove(pair)
                     break
 
@@ -412,6 +430,10 @@ class Trainer:
         for name, theta in self.network.parameters():
             if not np.isfinite(theta).all():
                 raise diverged(self, say("the parameter {name}", name=name), np.nan, quantity=name)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def make_updater(config: TrainingConfig) -> Updater:

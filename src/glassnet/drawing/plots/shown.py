@@ -11,7 +11,7 @@ from glassnet.data.examples import Examples
 from glassnet.errors import InputError
 from glassnet.messages import say
 from glassnet.model import Model
-from glassnet.runs import Inside, check_run, config_of, look_into, read_history, read_snapshots
+from glassnet.runs import Inside, check_run, config_of, load_model, look_into, read_history, read_snapshots
 from glassnet.training import History, Snapshot
 
 
@@ -72,7 +72,7 @@ class Shown:
     @cached_property
     def model(self) -> Model:
         """As it was saved."""
-        return Model.load(self.folder)
+        return load_model(self.folder)
 
     @property
     def examples(self) -> Examples:

@@ -1,0 +1,166 @@
+"""Files from elsewhere, read so that none of them can crash, hang or exhaust what reads it."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from glassnet.errors import InputError
+from glassnet.memory import available_memory, size_text
+from glassnet.messages import say
+
+UNPACKED_FREELY = 256 << 20
+UNPACKED_RATIO = 200
+"""What is packed may unpack to 256 MiB, or to 200 times its size if that is more. (Text shrinks to a tenth or so.)"""
+
+_LONGEST = 300  # characters of another library's message that are shown
+
+
+@contextmanager
+def refused_as(kind: type[InputError], what: object, form: str = "", *, damaged: bool = False) -> Iterator[None]:
+    """Whatever goes wrong within the block is an error of this kind, in one line that names the file.
+
+    The libraries that read files raise nearly anything when the content is not what they expect.
+
+    Parameters
+    ----------
+    kind : subclass of InputError
+    what : Path or str
+        The file.
+    form : str, optional
+        What it was read as: "CSV", "Parquet", …
+    damaged : bool, default False
+        Whether that it goes wrong means that the file was damaged since glassnet wrote it.
+    """
+    try:
+        yield
+    except kind:
+        raise
+    except Exception as error:
+        if damaged:
+            raise kind(say("{path} is damaged: {error}", path=what, error=_reason(error))) from error
+        raise unreadable(kind, what, error, form) from error
+
+
+def unreadable(kind: type[InputError], what: object, error: BaseException, form: str = "") -> InputError:
+    """The error that says why a file cannot be read."""
+    if form:
+        return kind(say("cannot read {file} as {form}: {error}", file=what, form=form, error=_reason(error)))
+    return kind(say("cannot read {path}: {reason}", path=what, reason=_reason(error)))
+
+
+def _reason(error: BaseException) -> str:
+    """Why, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, KeyError):
+        return say("{name} is missing", name=error)
+    if isinstance(error, RecursionError):
+        return say("it is nested too deeply")
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+def opened(path: Path, *, follow: bool = True) -> IO[bytes]:
+    """A plain file, opened for reading.
+
+    Pipes, devices and folders are refused: they may never end, or wait for ever. So are symbolic links, unless
+    ``follow``: in a folder that came from elsewhere they may lead anywhere.
+
+    Raises
+    ------
+    OSError
+        If it is none, or cannot be opened.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    if not follow and path.is_symlink():
+        target = str(path.readlink())
+        raise OSError(errno.ELOOP, say("it is a symbolic link (to {target}); put the file itself there", target=target))
+    handle = os.open(path, flags | (0 if follow else getattr(os, "O_NOFOLLOW", 0)))
+    try:
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, say("it is a pipe or a device, not a plain file"))
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_all(path: Path, *, follow: bool = True, most: int | None = None) -> bytes:
+    """A plain file's content; OSError if it is none, has more than ``most`` bytes, or does not fit into memory."""
+    with opened(path, follow=follow) as file:
+        size = os.fstat(file.fileno()).st_size
+        free = available_memory()
+        limits = [limit for limit in (most, free) if limit is not None]
+        if limits and size > min(limits):
+            text = say("it has {size}, more than {most}", size=size_text(size), most=size_text(min(limits)))
+            raise OSError(errno.EFBIG, text)
+        return file.read()
+
+
+class Counted(io.RawIOBase):
+    """A stream that counts what is read of it, and ends with OSError if that is more than is possible.
+
+    Attributes
+    ----------
+    bytes, quotes : int
+        So many bytes were read, and so many of them were quotation marks.
+    """
+
+    def __init__(self, file: IO[bytes], most: int | None = None) -> None:
+        super().__init__()
+        self._file, self._most = file, most
+        self.bytes = self.quotes = 0
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer, or less of it."""
+        content = self._file.read(len(buffer))
+        self.bytes += len(content)
+        self.quotes += content.count(b'"')
+        if self._most is not None and self.bytes > self._most:
+            raise OSError(errno.EFBIG, too_much(self._most))
+        buffer[: len(content)] = content
+        return len(content)
+
+
+def too_much(most: int) -> str:
+    """Why unpacking was given up."""
+    return say(
+        "it unpacks to more than {most}, over {ratio} times its size, as files do that are made to fill up memory; "
+        "if it is not one, unpack it first",
+        most=size_text(most),
+        ratio=UNPACKED_RATIO,
+    )
+
+
+def most_unpacked(packed: int) -> int:
+    """How many bytes ``packed`` bytes may unpack to."""
+    free = available_memory()
+    most = max(UNPACKED_FREELY, UNPACKED_RATIO * packed)
+    return most if free is None else min(most, free)
+
+
+@contextmanager
+def stream(path: Path) -> Iterator[Counted]:
+    """A plain file's content as it is read, unpacked if the name ends with .gz."""
+    with opened(path) as file:
+        if not path.name.lower().endswith(".gz"):
+            yield Counted(file)
+            return
+        most = most_unpacked(os.fstat(file.fileno()).st_size)
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            yield Counted(unpacked, most)  # type: ignore[arg-type]
