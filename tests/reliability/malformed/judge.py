@@ -204,7 +204,7 @@ def read_by_hand(case: Nasty, path: Path, ground: int) -> tuple[str, str]:
         words["estimator"] = words["checkpoint"] = words["begun"] = words["results"] = []
         command = words.get(case.reader, ["info", str(path)])
         if command and verdict in ("read", REFUSED) and "\0" not in str(path):
-            said = run_command(command, must_fail=verdict == REFUSED and case.reader != "snapshots")
+            said = run_command(command, must_fail=verdict == REFUSED and case.reader not in ("snapshots", "file"))
             return (COMMAND, said) if said else (verdict, seen)
     return verdict, seen
 
