@@ -7,7 +7,6 @@ the file. *Resigned* files have wrong content under a right checksum: they are r
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import io
@@ -27,12 +26,9 @@ import numpy as np
 import pyarrow as pa
 
 from reliability.malformed import mutations as m
-from reliability.malformed import readers
+from reliability.malformed import readers, strict
 from reliability.malformed import seeds as s
-from reliability.malformed import strict
 from reliability.malformed.seeds import Files
-
-Resign = Callable[[Random, Files], Files]
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,12 @@ class Format:
         Whether the strict reader finds in the files what was loaded; ValueError if it finds nothing that is valid.
     guarded : callable
         Whether checksums guard all that differs between a file and its seed.
-    resigned : tuple of Resign
+    sealed : tuple of Change
+        Damage to what is behind a checksum, which is then computed anew.
+    unseal : callable
+        From a file to what its checksum guards.
+    seal : callable
+        From a valid folder, a file's name and what is to be in it to what is other in the folder: right checksums.
     """
 
     name: str
@@ -73,7 +74,9 @@ class Format:
     changes: tuple[m.Change, ...] = ()
     says: Callable[[Any, Files], bool] | None = None
     guarded: Callable[[bytes, bytes], bool] = field(default=lambda seed, changed: False)
-    resigned: tuple[Resign, ...] = ()
+    sealed: tuple[m.Change, ...] = ()
+    unseal: Callable[[bytes], bytes] = bytes
+    seal: Callable[[Files, str, bytes], Files] = field(default=lambda base, name, content: {name: content})
 
 
 def always(seed: bytes, changed: bytes) -> bool:
@@ -97,7 +100,9 @@ def held(found: Any) -> list[Any]:
             parts += [[(column.name, str(column.type)) for column in part.columns.schema]]
             parts += [plain_values(column) for column in part.columns.columns]
         elif part is not None:
-            parts += [(array.dtype.str, array.shape, array.tobytes()) for array in (part.x, part.y) if array is not None]
+            parts += [
+                (array.dtype.str, array.shape, array.tobytes()) for array in (part.x, part.y) if array is not None
+            ]
     return parts
 
 
@@ -107,7 +112,9 @@ def plain_values(column: pa.ChunkedArray) -> list[Any]:
     return (column.cast(kinds[column.type.bit_width]) if pa.types.is_temporal(column.type) else column).to_pylist()
 
 
-def same_columns(separator: str | None = None, unpack: Callable[[bytes], bytes] = bytes) -> Callable[[Any, Files], bool]:
+def same_columns(
+    separator: str | None = None, unpack: Callable[[bytes], bytes] = bytes
+) -> Callable[[Any, Files], bool]:
     """Whether a table is what the strict reader of CSV finds."""
 
     def says(found: Any, files: Files) -> bool:
@@ -152,18 +159,9 @@ def same_images(suffix: str, unpack: Callable[[bytes], bytes] = bytes) -> Callab
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
 
-def repacked(change: m.Change) -> m.Change:
-    """Damage to what is inside a gzip file."""
-
-    def changed(rng: Random, content: bytes, seeds: Any) -> bytes:
-        return s.gz(change(rng, gzip.decompress(content), [gzip.decompress(seed) for seed in seeds]))
-
-    return changed
-
-
-def inside(change: m.Change, name: str) -> Resign:
-    """The same, as a file whose checksum is right."""
-    return lambda rng, files: {name: repacked(change)(rng, files[name], [files[name]])}
+def pack(base: Files, name: str, content: bytes) -> Files:
+    """A gzip file of this content."""
+    return {name: s.gz(content)}
 
 
 def npy_header(rng: Random, content: bytes, seeds: Any) -> bytes:
@@ -172,16 +170,23 @@ def npy_header(rng: Random, content: bytes, seeds: Any) -> bytes:
     (length,) = struct.unpack("<H" if begin == 10 else "<I", content[8:begin])
     text, body = content[begin : begin + length].decode("latin1"), content[begin + length :]
     number = str(rng.choice((*m.NUMBERS, "None", "True", "1.5", "-3", "()", "(2,)", "'3'", "9" * 5000)))
-    kinds = "<f4 >f8 <i8 |u1 |b1 <f2 <c16 |O |S3 <U4 |V8 <M8[s] <m8[D] f8 float object <f16 <f99 =f8 <i3 ,f8".split()
-    kind = rng.choice((*(repr(kind) for kind in kinds), "[('a', '<f8')]", "[('a', '|O')]", "('<f8', (2,))", "None", "8"))
+    kinds = ("<f4", ">f8", "<i8", "|u1", "|b1", "<f2", "<c16", "|O", "|S3", "<U4", "|V8", "<M8[s]", "<m8[D]", "f8")
+    kinds += ("float", "object", "<f16", "<f99", "=f8", "<i3", ",f8")
+    kind = rng.choice(
+        (*(repr(kind) for kind in kinds), "[('a', '<f8')]", "[('a', '|O')]", "('<f8', (2,))", "None", "8")
+    )
     text = rng.choice(
         (
             lambda: re.sub(r"\d+(?=,|\))", number, text, count=rng.choice((1, 2)), flags=0),
             lambda: re.sub(r"'descr': '[^']*'", lambda _: f"'descr': {kind}", text),
             lambda: re.sub(r"True|False", rng.choice(("True", "False", "1", "None", "'x'")), text),
-            lambda: re.sub(r"\(.*?\)", rng.choice((number, "()", "[]", "(" * 3000, f"({number},) * 9", "(1,) * 40")), text),
+            lambda: re.sub(
+                r"\(.*?\)", rng.choice((number, "()", "[]", "(" * 3000, f"({number},) * 9", "(1,) * 40")), text
+            ),
             lambda: text.replace("'shape'", rng.choice(("'size'", "'descr'", "5", "'shape': (), 'shape'"))),
-            lambda: rng.choice(("{}", "", "[", "(" * 9000, "{'a':" * 3000, "__import__('os')", "-" * 9000 + "1", "\0", "5")),
+            lambda: rng.choice(
+                ("{}", "", "[", "(" * 9000, "{'a':" * 3000, "__import__('os')", "-" * 9000 + "1", "\0", "5")
+            ),
             lambda: text.strip() + " " * rng.choice((1, 9000)) + "\n",
         )
     )()
@@ -223,30 +228,44 @@ def zip_fields(rng: Random, content: bytes, seeds: Any) -> bytes:
     return (content[:at] + value.to_bytes(size, "little") + content[at + size :])[: max(len(content), at)]
 
 
-def zip_anew(rng: Random, files: Files) -> Files:
+def zip_anew(rng: Random, content: bytes, seeds: Any) -> bytes:
     """An archive, whole as such, with other members or other content."""
-    with zipfile.ZipFile(io.BytesIO(files["x.npz"])) as archive:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = [(name, archive.read(name)) for name in archive.namelist()]
     k = rng.randrange(len(members))
-    name, content = members[k]
+    name, member = members[k]
     how = rng.randrange(6)
     if how == 0:
         del members[k]
     elif how == 1:
-        names = ("y.npy", "X_TRAIN.npy", "../x.npy", "/x.npy", "x_train", "a/b.npy", "x_train.npy.npy", "é.npy", "x.txt", ".npy")
-        members[k] = rng.choice(names), content
+        names = (
+            "y.npy",
+            "X_TRAIN.npy",
+            "../x.npy",
+            "/x.npy",
+            "x_train",
+            "a/b.npy",
+            "x_train.npy.npy",
+            "é.npy",
+            "x.txt",
+            ".npy",
+        )
+        members[k] = rng.choice(names), member
     elif how == 2:
         members.append((rng.choice((name, "more.npy", "readme.txt", "indptr.npy", "X.npy")), rng.choice(members)[1]))
     else:
         change = rng.choice((npy_header, npy_header, *m.BYTES))
-        members[k] = name, change(rng, content, [content])
+        members[k] = name, change(rng, member, [member])
     buffer = io.BytesIO()
     members = list({name: (name, body) for name, body in members}.values()) if rng.random() < 0.9 else members
     kind = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))
-    with zipfile.ZipFile(buffer, "w", kind) as archive, warnings.catch_warnings(action="ignore"):  # names that are twice
-        for member, body in members:
-            archive.writestr(zipfile.ZipInfo(member), body, kind)
-    return {"x.npz": buffer.getvalue()}
+    with (
+        zipfile.ZipFile(buffer, "w", kind) as archive,
+        warnings.catch_warnings(action="ignore"),
+    ):  # names that are twice
+        for name, member in members:
+            archive.writestr(zipfile.ZipInfo(name), member, kind)
+    return buffer.getvalue()
 
 
 def parquet_footer(rng: Random, content: bytes, seeds: Any) -> bytes:
@@ -255,7 +274,9 @@ def parquet_footer(rng: Random, content: bytes, seeds: Any) -> bytes:
     if rng.random() < 0.2:
         return content[:-8] + struct.pack("<I", rng.choice((*m.NUMBERS, length - 1, length + 1)) % 2**32) + content[-4:]
     start = len(content) - 8 - length
-    change = rng.choice((m.flip_bits, m.set_bytes, m.delete, m.insert, m.duplicate, m.swap, m.blank, m.number_in_binary))
+    change = rng.choice(
+        (m.flip_bits, m.set_bytes, m.delete, m.insert, m.duplicate, m.swap, m.blank, m.number_in_binary)
+    )
     footer = change(rng, content[start:-8], [content[start:-8]])
     return content[:start] + footer + struct.pack("<I", len(footer)) + content[-4:]
 
@@ -296,11 +317,17 @@ _MORE_CSV = (
     "x,y\n" + "".join(f"{k * 0.1:.17g},{-k}e-{k}\n" for k in range(20)),
 )
 
-predict = lambda name: lambda folder: ["predict", "run", str(folder / name)]  # noqa: E731
-train = lambda name: lambda folder: [  # noqa: E731
-    *("train", str(folder / name), "--epochs", "1", "--hidden", "2", "--out", "trained", "--overwrite"),
-    *("--engine", "reference", "--json"),
-]
+
+def predict(name: str) -> Callable[[Path], list[str]]:
+    """Predict the rows of a file."""
+    return lambda folder: ["predict", "run", str(folder / name)]
+
+
+def train(name: str) -> Callable[[Path], list[str]]:
+    """Train on the rows of a file."""
+    options = [*("--epochs", "1", "--hidden", "2", "--threads", "1", "--out", "trained", "--overwrite", "--json")]
+    return lambda folder: ["train", str(folder / name), *options]
+
 
 TABLES = [
     Format(
@@ -335,7 +362,9 @@ TABLES = [
         readers.encoded,
         (m.gzip_structure, m.gzip_structure),
         same_columns(None, gzip.decompress),
-        resigned=(inside(m.swap_lines, "x.csv.gz"), inside(m.set_bytes, "x.csv.gz"), inside(m.number_in_text, "x.csv.gz")),
+        sealed=(m.swap_lines, m.set_bytes, m.number_in_text),
+        unseal=gzip.decompress,
+        seal=pack,
     ),
     Format(
         "parquet",
@@ -427,7 +456,7 @@ ARRAYS = [
         (zip_fields,) * 8,
         same_archive,
         always,
-        (zip_anew,),
+        sealed=(zip_anew,),
     ),
     Format(
         "idx",
@@ -450,7 +479,9 @@ ARRAYS = [
         readers.encoded,
         (m.gzip_structure,) * 3,
         same_images(".gz", gzip.decompress),
-        resigned=(inside(idx_header, f"set/{IMAGES}.gz"), inside(idx_header, f"set/{LABELS}.gz")),
+        sealed=(idx_header,),
+        unseal=gzip.decompress,
+        seal=pack,
     ),
 ]
 
@@ -517,63 +548,47 @@ def tensors_anew(rng: Random, content: bytes, seeds: Any) -> bytes:
     return safetensors(header, body)
 
 
-def signed(name: str, *changes: m.Change) -> Resign:
-    """A document that is another, with its right checksum."""
-
-    def resign(rng: Random, files: Files) -> Files:
-        change = rng.choice(changes)
-        if change is m.json_tree:
-            return {name: s.document(m.change_tree(rng, json.loads(files[name])))}
-        changed = change(rng, files[name], [files[name]])
-        with contextlib.suppress(ValueError, RecursionError):
-            changed = s.document(json.loads(changed))
-        return {name: changed}
-
-    return resign
+def sign(base: Files, name: str, content: bytes) -> Files:
+    """A document with its right checksum, if it is one."""
+    try:
+        return {name: s.document(json.loads(content))}
+    except (ValueError, RecursionError):
+        return {name: content}
 
 
-def signed_arrays(name: str, manifest: str, *changes: m.Change) -> Resign:
-    """Arrays that are others, with their right checksum in the manifest."""
+def sign_in(manifest: str) -> Callable[[Files, str, bytes], Files]:
+    """Arrays with their right checksum in the manifest."""
 
-    def resign(rng: Random, files: Files) -> Files:
-        changed = rng.choice(changes)(rng, files[name], [files[name]])
-        tree = json.loads(files[manifest])
-        tree["arrays"]["sha256"] = hashlib.sha256(changed).hexdigest()
-        return {name: changed, manifest: s.document(tree)}
+    def seal(base: Files, name: str, content: bytes) -> Files:
+        tree = json.loads(base[manifest])
+        tree["arrays"]["sha256"] = hashlib.sha256(content).hexdigest()
+        return {name: content, manifest: s.document(tree)}
 
-    return resign
-
-
-def signed_in_results(name: str, *changes: m.Change) -> Resign:
-    """A file of a run that is another, with its right checksum among the results."""
-
-    def resign(rng: Random, files: Files) -> Files:
-        changed = rng.choice(changes)(rng, files[name], [files[name]])
-        results = json.loads(files["results.json"])
-        if name not in results.get("files", {}):
-            return {name: changed}
-        results["files"][name] = hashlib.sha256(changed).hexdigest()
-        return {name: changed, "results.json": s.document(results)}
-
-    return resign
+    return seal
 
 
-def checkpoint_anew(rng: Random, files: Files) -> Files:
-    """A checkpoint of another tree or other arrays, with its right checksum."""
-    name = next(iter(files))
-    head, _, body = files[name].partition(b"\n")
-    (length,) = struct.unpack("<Q", body[:8])
-    text, arrays = body[8 : 8 + length], body[8 + length :]
-    how = rng.randrange(5)
-    if how < 3:
+def sign_in_results(base: Files, name: str, content: bytes) -> Files:
+    """A file of a run with its right checksum among the results."""
+    results = json.loads(base["results.json"])
+    results["files"][name] = hashlib.sha256(content).hexdigest()
+    return {name: content, "results.json": s.document(results)}
+
+
+def checkpoint_body(rng: Random, content: bytes, seeds: Any) -> bytes:
+    """What follows the first line of a checkpoint, with another tree or other arrays."""
+    (length,) = struct.unpack("<Q", content[:8])
+    text, arrays = content[8 : 8 + length], content[8 + length :]
+    if rng.random() < 0.8:
         text = m.tree_text(m.change_tree(rng, json.loads(text)))
-    elif how == 3:
+    else:
         arrays = rng.choice((tensor_header, tensors_anew))(rng, arrays, [arrays])
     size = len(text) if rng.random() < 0.95 else rng.choice(m.NUMBERS) % 2**64
-    body = struct.pack("<Q", size) + text + arrays
-    if how == 4:
-        body = rng.choice(m.BYTES)(rng, body, [body])
-    return {name: head[: head.rindex(b" ") + 1] + hashlib.sha256(body).hexdigest().encode() + b"\n" + body}
+    return struct.pack("<Q", size) + text + arrays
+
+
+def sign_checkpoint(base: Files, name: str, content: bytes) -> Files:
+    """A checkpoint with its right checksum."""
+    return {name: b"glassnet checkpoint 1 " + hashlib.sha256(content).hexdigest().encode() + b"\n" + content}
 
 
 def run_files(made: Path) -> list[Files]:
@@ -620,22 +635,6 @@ def toml_tree(rng: Random, content: bytes, seeds: Any) -> bytes:
     return m.toml_text(tree) if isinstance(tree, dict) else m.toml_text({"a": tree})
 
 
-def guarded_by_results(name: str) -> Callable[[bytes, bytes], bool]:
-    """Whether the results of a run hold the checksum of this file of it."""
-    return lambda seed, changed: hashlib.sha256(seed).hexdigest() in _SUMS.get(name, ())
-
-
-_SUMS: dict[str, set[str]] = {}
-
-
-def run_seeds(made: Path) -> list[Files]:
-    """A run's files, whose checksums among its results are noted."""
-    found = run_files(made)
-    for name, digest in json.loads(found[0]["results.json"]).get("files", {}).items():
-        _SUMS.setdefault(name, set()).add(digest if isinstance(digest, str) else digest["sha256"])
-    return found
-
-
 def info(folder: Path) -> list[str]:
     """Look at a run."""
     return ["info", str(folder)]
@@ -656,7 +655,8 @@ STORED = [
         info,
         changes=(m.json_tree, m.swap_lines, m.repeat_key),
         guarded=always,
-        resigned=(signed("model.json", m.json_tree, m.json_tree, m.swap_lines, m.number_in_text),),
+        sealed=(m.json_tree, m.json_tree, m.swap_lines, m.number_in_text),
+        seal=sign,
     ),
     Format(
         "model.safetensors",
@@ -667,24 +667,32 @@ STORED = [
         lambda folder: ["predict", str(folder), "table.csv"],
         changes=(tensor_header, tensors_anew),
         guarded=always,
-        resigned=(signed_arrays("model.safetensors", "model.json", tensor_header, tensors_anew, *m.BYTES),),
+        sealed=(tensor_header, tensors_anew, *m.BYTES),
+        seal=sign_in("model.json"),
     ),
     *(
         Format(
             name,
             (name,),
-            run_seeds,
+            run_files,
             load,
             tell,
             diagnose if name == "snapshots.jsonl" else info,
             use,
             changes=changes,
-            guarded=guarded_by_results(name),
-            resigned=(signed_in_results(name, *changes),),
+            guarded=always,
+            sealed=changes,
+            seal=sign_in_results,
         )
         for name, load, tell, use, changes in (
             ("config.json", readers.config, readers.plain, readers.nothing, (m.json_tree,) * 6),
-            ("history.jsonl", readers.history, readers.told, readers.nothing, (m.json_lines, m.json_lines, m.swap_lines)),
+            (
+                "history.jsonl",
+                readers.history,
+                readers.told,
+                readers.nothing,
+                (m.json_lines, m.json_lines, m.swap_lines),
+            ),
             ("snapshots.jsonl", readers.snapshots, repr, readers.nothing, (m.json_lines, m.json_lines, m.swap_lines)),
         )
     ),
@@ -697,7 +705,8 @@ STORED = [
         info,
         changes=(m.json_tree, m.json_tree),
         guarded=always,
-        resigned=(signed("results.json", m.json_tree),),
+        sealed=(m.json_tree,),
+        seal=sign,
     ),
     Format(
         "config.toml",
@@ -705,7 +714,7 @@ STORED = [
         configurations,
         lambda folder: readers.configuration(folder / "x.toml"),
         repr,
-        lambda folder: [*train("table.csv")(Path()), "--config", str(folder / "x.toml"), "--threads", "1"],
+        lambda folder: [*train("table.csv")(Path()), "--config", str(folder / "x.toml")],
         readers.made,
         changes=(toml_tree,) * 8,
     ),
@@ -718,7 +727,9 @@ STORED = [
         info,
         readers.resumed,
         guarded=always,
-        resigned=(checkpoint_anew,),
+        sealed=(checkpoint_body, checkpoint_body, *m.BYTES),
+        unseal=lambda content: content.partition(b"\n")[2],
+        seal=sign_checkpoint,
     ),
     Format(
         "run.json",
@@ -730,7 +741,8 @@ STORED = [
         readers.begun_anew,
         changes=(m.json_tree,),
         guarded=always,
-        resigned=(signed("checkpoints/run.json", m.json_tree),),
+        sealed=(m.json_tree,),
+        seal=sign,
     ),
     *(
         Format(
@@ -742,14 +754,16 @@ STORED = [
             info,
             changes=changes,
             guarded=always,
-            resigned=resigned,
+            sealed=sealed,
+            seal=seal,
         )
-        for name, changes, resigned in (
-            ("estimator.json", (m.json_tree, m.repeat_key), (signed("estimator.json", m.json_tree, m.number_in_text),)),
+        for name, changes, sealed, seal in (
+            ("estimator.json", (m.json_tree, m.repeat_key), (m.json_tree, m.number_in_text), sign),
             (
                 "estimator.safetensors",
                 (tensor_header, tensors_anew),
-                (signed_arrays("estimator.safetensors", "estimator.json", tensor_header, tensors_anew, *m.BYTES),),
+                (tensor_header, tensors_anew, *m.BYTES),
+                sign_in("estimator.json"),
             ),
         )
     ),

@@ -70,11 +70,12 @@ def mutant(form: Format, seeds: list[Files], seed: int, index: int) -> Mutant:
     """The damaged folder of this number: always the same one."""
     rng = Random(f"{form.name} {seed} {index}")
     base = rng.choice(seeds)
-    if form.resigned and rng.random() < 0.4:
-        resign = rng.choice(form.resigned)
-        return Mutant(base, resign(rng, base), RESIGNED, getattr(resign, "__name__", "resigned"))
     name = rng.choice([name for name in form.files if name in base])
     others = [other[name] for other in seeds if name in other]
+    if form.sealed and rng.random() < 0.4:
+        change = rng.choice(form.sealed)
+        content = change(rng, form.unseal(base[name]), [form.unseal(other) for other in others])
+        return Mutant(base, form.seal(base, name, content), RESIGNED, change.__name__)
     changes = [rng.choice((*mutations.BYTES, *form.changes))]
     if rng.random() < 0.25:
         changes.append(rng.choice(mutations.BYTES))  # the format's own find their places in valid files only

@@ -202,11 +202,15 @@ def _change_entry(rng: Random, parent: Any, key: Any) -> None:
     elif how == 5:
         parent[key] = rng.choice(list(_MARKS)).strip('"')
     elif how == 6 and isinstance(value, str):
-        parent[key] = rng.choice((value + "x", value.upper(), value[:-1], "", "\0", "../" + value, "/dev/zero", "é" * 99))
+        parent[key] = rng.choice(
+            (value + "x", value.upper(), value[:-1], "", "\0", "../" + value, "/dev/zero", "é" * 99)
+        )
     elif how == 7 and isinstance(value, (int, float)) and not isinstance(value, bool):
         parent[key] = rng.choice((-value, value + 1, value * 2, str(value), value / 3, bool(value)))
     else:
-        parent[key] = rng.choice((None, True, False, 0, -1, 1.5, "text", [], {}, [value], {"name": value}, [[]], {"a": 1}))
+        parent[key] = rng.choice(
+            (None, True, False, 0, -1, 1.5, "text", [], {}, [value], {"name": value}, [[]], {"a": 1})
+        )
 
 
 def tree_text(tree: Any, **options: Any) -> bytes:

@@ -290,7 +290,11 @@ CASES = [
     Nasty("gzip bomb in CSV", file("x.csv.gz", lambda: gzip_bomb(b"a,b\n", b"0,1\n", 160)), slow=True),
     Nasty("gzip bomb in one line of CSV", file("x.csv.gz", lambda: gzip_bomb(b"a,b\n", b"0", 160)), slow=True),
     Nasty("gzip bomb in a header of CSV", file("x.csv.gz", lambda: gzip_bomb(b"", b"a,", 160)), slow=True),
-    Nasty("gzip bomb behind an idx", file(f"{_IDX}.gz", lambda: gzip_bomb(idx_head(1, 2, 2) + b"1234", b"0", 160)), slow=True),
+    Nasty(
+        "gzip bomb behind an idx",
+        file(f"{_IDX}.gz", lambda: gzip_bomb(idx_head(1, 2, 2) + b"1234", b"0", 160)),
+        slow=True,
+    ),
     Nasty("gzip bomb in idx", file(f"{_IDX}.gz", lambda: gzip_bomb(idx_head(48, 8192, 8192), b"\0", 48)), slow=True),
     Nasty("zip bomb in npz", file("x.npz", lambda: zip_bomb(3)), slow=True),
     Nasty("zstd bomb in Parquet", file("x.parquet", parquet_bomb), slow=True),
@@ -299,7 +303,9 @@ CASES = [
     Nasty("npy of 2^60 rows", file("x.npy", many_rows())),
     Nasty("npy 2.0 of 2^60 rows", file("x.npy", many_rows((2, 0)))),
     Nasty("npz of 2^60 rows", file("x.npz", lambda: archive(x__npy=many_rows(), y__npy=Y))),
-    Nasty("npy with a header of 60,000 spaces", file("x.npy", X[:8] + struct.pack("<H", 60_000) + b"(" + b" " * 59_999)),
+    Nasty(
+        "npy with a header of 60,000 spaces", file("x.npy", X[:8] + struct.pack("<H", 60_000) + b"(" + b" " * 59_999)
+    ),
     Nasty("npy with a header of 4 GB", file("x.npy", b"\x93NUMPY\2\0" + struct.pack("<I", 2**32 - 1) + b" " * 99)),
     Nasty("npy with a deep header", file("x.npy", X[:8] + struct.pack("<H", 60_000) + b"(" * 60_000)),
     Nasty("npy of -1 rows", file("x.npy", X.replace(b"(4, 2)", b"(-4,2)"))),
@@ -325,7 +331,9 @@ CASES = [
     Nasty("Parquet without rows", file("x.parquet", lambda: s.parquet_bytes(s.frame().slice(0, 0)))),
     Nasty("Parquet of lists", file("x.parquet", lambda: s.parquet_bytes(_NESTED))),
     Nasty("Parquet of structs", file("x.parquet", lambda: s.parquet_bytes(_STRUCTS))),
-    Nasty("Parquet of nulls", file("x.parquet", lambda: s.parquet_bytes(pa.table({"x": pa.nulls(3)}))), expected=EITHER),
+    Nasty(
+        "Parquet of nulls", file("x.parquet", lambda: s.parquet_bytes(pa.table({"x": pa.nulls(3)}))), expected=EITHER
+    ),
     Nasty("encrypted Parquet", file("x.parquet", _GOOD_PARQUET[:-4] + b"PARE")),
     # code
     Nasty("pickle in npy", file("x.npy", objects)),
@@ -333,10 +341,18 @@ CASES = [
     Nasty("pickle named npy", file("x.npy", lambda: pickle.dumps(Evil()))),
     Nasty("pickle named npz", file("x.npz", lambda: pickle.dumps(Evil()))),
     Nasty("pickle as a member of npz", file("x.npz", lambda: archive(x__npy=pickle.dumps(Evil()), y__npy=Y))),
-    Nasty("pickle behind a zip's names", file("x.npz", lambda: archive(x__npy=X, y__npy=Y, z__pkl=pickle.dumps(Evil()))), expected=EITHER),
+    Nasty(
+        "pickle behind a zip's names",
+        file("x.npz", lambda: archive(x__npy=X, y__npy=Y, z__pkl=pickle.dumps(Evil()))),
+        expected=EITHER,
+    ),
     # archives
     Nasty("npz with ../ in a name", file("x.npz", lambda: archive(UPx__npy=X, y__npy=Y))),
-    Nasty("npz with ../ beside good names", file("x.npz", lambda: archive(x__npy=X, y__npy=Y, UPz__npy=X)), expected=EITHER),
+    Nasty(
+        "npz with ../ beside good names",
+        file("x.npz", lambda: archive(x__npy=X, y__npy=Y, UPz__npy=X)),
+        expected=EITHER,
+    ),
     Nasty("npz without members", file("x.npz", lambda: archive())),
     Nasty("npz of other rows in x and y", file("x.npz", lambda: archive(x__npy=X, y__npy=s.npy_bytes(np.arange(9))))),
     Nasty("npz that is a npy", file("x.npz", X)),
@@ -358,7 +374,12 @@ CASES = [
     Nasty("gzip named CSV", file("x.csv", s.gz(s.csv_text().encode()))),
     Nasty("one line of 16 MB", file("x.csv", lambda: b"a," * (8 << 20))),
     Nasty("one value of 20 MB", file("x.csv", lambda: b"a,b\n1," + b"x" * (20 << 20) + b"\n"), expected=EITHER),
-    Nasty("1,000,000 columns", file("x.csv", lambda: b",".join(b"c%d" % k for k in range(10**6)) + b"\n" + b"1," * 999_999 + b"1\n"), expected=EITHER, slow=True),
+    Nasty(
+        "1,000,000 columns",
+        file("x.csv", lambda: b",".join(b"c%d" % k for k in range(10**6)) + b"\n" + b"1," * 999_999 + b"1\n"),
+        expected=EITHER,
+        slow=True,
+    ),
     Nasty("a name of 10 MB", file("x.csv", lambda: b"a" * 10**7 + b",b\n1,2\n"), expected=EITHER),
     Nasty("quotes that never end", text("x.csv", 'a,b\n1,"2\n3,4\n5,6\n')),
     Nasty("quotes that never end in 32 MB", file("x.csv", lambda: b'a,b\n1,"2\n' + b"3,4\n" * (8 << 20)), slow=True),
@@ -403,7 +424,9 @@ CASES = [
     Nasty("Parquet of 8 GiB of zeros", sparse("x.parquet", 8 << 30, b"PAR1")),
     Nasty("npy of 8 GiB of zeros", sparse("x.npy", 8 << 30, b"\x93NUMPY")),
     Nasty("a link that the user names", link("x.csv", "outside/x.csv", s.csv_text().encode()), expected=READ),
-    Nasty("a link to a folder that the user names", lambda folder: linked(folder / "named", folder / "run"), "model", READ),
+    Nasty(
+        "a link to a folder that the user names", lambda folder: linked(folder / "named", folder / "run"), "model", READ
+    ),
     Nasty(
         "a link out of a folder of Parquet",
         both(file("set/a.parquet", _GOOD_PARQUET), link("set/b.parquet", "outside/b.parquet", _GOOD_PARQUET, "set")),
@@ -458,15 +481,23 @@ CASES = [
             ("other/config.toml", "other/config.toml", "file"),
             ("other/config.json", "other/config.json", "file"),
         )
-            ),
+    ),
     Nasty("epochs 10^6 deep", rewritten("run/history.jsonl", lambda whole: DEEP_LINE + whole), "history"),
-    Nasty("an integer of 1 MB in JSON", rewritten("run/config.json", lambda whole: whole.replace(b'"epochs": 3', b'"epochs": ' + b"9" * 10**6)), "config"),
+    Nasty(
+        "an integer of 1 MB in JSON",
+        rewritten("run/config.json", lambda whole: whole.replace(b'"epochs": 3', b'"epochs": ' + b"9" * 10**6)),
+        "config",
+    ),
     Nasty("an integer of 1 MB in TOML", text("x.toml", "[training]\nepochs = " + "9" * 10**6), "file"),
     Nasty("a key of 100,000 parts in TOML", text("x.toml", ".".join("a" * 100_000) + " = 1\n"), "file"),
-    Nasty("a table of 100,000 parts in TOML", text("x.toml", "[" + ".".join("a" * 100_000) + "]\nb = 1\n"), "file", EITHER),
+    Nasty(
+        "a table of 100,000 parts in TOML", text("x.toml", "[" + ".".join("a" * 100_000) + "]\nb = 1\n"), "file", EITHER
+    ),
     Nasty("lists 100,000 deep in TOML", text("x.toml", "a = " + "[" * 100_000 + "]" * 100_000 + "\n"), "file"),
     Nasty("TOML tables 100,000 deep", text("x.toml", "a = " + "{a=" * 100_000 + "1" + "}" * 100_000 + "\n"), "file"),
-    Nasty("TOML of 100,000 tables", text("x.toml", "".join(f"[[a]]\nb = {k}\n" for k in range(100_000))), "file", EITHER),
+    Nasty(
+        "TOML of 100,000 tables", text("x.toml", "".join(f"[[a]]\nb = {k}\n" for k in range(100_000))), "file", EITHER
+    ),
     Nasty("a TOML text that never ends", text("x.toml", 'a = """' + "\\" * 10**6), "file"),
     Nasty("TOML keys named as Python's arguments", text("x.toml", "cls = 1\nself = 2\n"), "file", EITHER),
 ]

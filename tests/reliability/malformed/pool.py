@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -35,7 +35,13 @@ class Worker:
         self.progress = Progress(shared)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "reliability.malformed.worker", str(shared), str(self.folder)],
-            env={**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1", "GLASSNET_LANG": "en", "COLUMNS": "200"},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(TESTS),
+                "OMP_NUM_THREADS": "1",
+                "GLASSNET_LANG": "en",
+                "COLUMNS": "200",
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -52,8 +58,8 @@ class Worker:
     def ask(self, request: dict[str, Any], limit: float = LONGEST) -> dict[str, Any] | str:
         """The answer; or CRASH or HANG, after which the worker is no more."""
         assert self.process.stdin is not None
-        self.progress.begin(-1)
-        self.process.stdin.write(json.dumps({**request, "folder": str(self.folder)}) + "\n")
+        self.progress.reset()
+        self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         at, since = -1, time.monotonic()
         while True:
@@ -62,7 +68,9 @@ class Worker:
             except Empty:
                 if (now := self.progress.numbers[0]) != at:
                     at, since = now, time.monotonic()
-                if time.monotonic() - since > (limit if at >= 0 else 60):  # it starts, and makes its seeds, before -1 ends
+                if time.monotonic() - since > (
+                    limit if at >= 0 else 60
+                ):  # it starts, and makes its seeds, before -1 ends
                     self.process.kill()
                     self.process.wait()
                     return HANG
@@ -86,77 +94,78 @@ class Worker:
         self.place.cleanup()
 
 
-def share_of(request: dict[str, Any], keep: Path | None) -> tuple[Counter[str], list[dict[str, Any]]]:
-    """Have one share of a format's damaged files judged, by as many workers as it takes, one after another."""
-    counts: Counter[str] = Counter()
-    failures: list[dict[str, Any]] = []
-    while True:
-        worker = Worker()
-        try:
-            answer = worker.ask(request)
-            counts.update(dict(zip(VERDICTS, worker.progress.numbers[1:], strict=True)))
-            if isinstance(answer, str):
-                index = worker.progress.numbers[0]
-                counts[answer] += 1
-                found = {"verdict": answer, "seen": f"exit status {worker.process.returncode}", "index": index}
-                answer = {"failures": [found], "index": index, "done": index < 0}
-            for found in answer["failures"]:
-                failures.append({**found, "format": request["format"], "seed": request["seed"]})
-            if answer["done"]:
-                return counts, failures
-            request = {**request, "first": answer["index"] + 1}
-        finally:
-            worker.close()
-
-
-def judge_format(name: str, made: Path, *, count: int, seed: int, workers: int = 2) -> dict[str, Any]:
-    """How so many damaged files of a format are taken, all of them distinct and none of them whole."""
-    counts: Counter[str] = Counter()
-    failures: list[dict[str, Any]] = []
-    begun = time.perf_counter()
-
-    def work(share: int) -> None:
-        mine = count // workers + (share < count % workers)
-        request = {"what": "mutants", "format": name, "made": str(made), "count": mine, "seed": seed}
-        found, bad = share_of({**request, "share": share, "shares": workers, "first": 0, "last": 20 * count + 1000}, None)
-        counts.update(found)
-        failures.extend(bad)
-
-    threads = [threading.Thread(target=work, args=(share,)) for share in range(workers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return {
-        "files": counts.total(),
-        **{verdict: counts[verdict] for verdict in VERDICTS},
-        "seconds": round(time.perf_counter() - begun, 1),
-        "found": sorted(failures, key=lambda found: found["index"]),
-    }
-
-
-class Hand:
-    """Judges files made by hand, one at a time; the worker is another one after a crash, a hang or too much memory."""
+class Watched:
+    """A worker that is another one after each crash, hang or use of too much memory."""
 
     def __init__(self, made: Path) -> None:
         self.made = made
         self.worker: Worker | None = None
 
-    def judge(self, name: str) -> dict[str, Any]:
-        """The verdict, what was seen, and whether it is as it must be."""
+    def ask(self, request: dict[str, Any]) -> tuple[dict[str, Any] | str, Counter[str], int]:
+        """The answer, how many files had each verdict, and the number of the last one."""
         self.worker = self.worker or Worker()
-        answer = self.worker.ask({"what": "nasty", "name": name, "made": str(self.made)})
-        if isinstance(answer, str):
-            answer = {"verdict": answer, "seen": f"exit status {self.worker.process.returncode}", "good": False}
-        if answer["verdict"] in (CRASH, HANG, MEMORY):
+        answer = self.worker.ask({**request, "made": str(self.made)})
+        counts = Counter(dict(zip(VERDICTS, self.worker.progress.numbers[1:], strict=True)))
+        index = self.worker.progress.numbers[0]
+        if isinstance(answer, str) or not answer.get("done", True) or answer.get("verdict") == MEMORY:
             self.close()
-        return answer
+        return answer, counts, index
+
+    def by_hand(self, name: str) -> dict[str, Any]:
+        """The verdict on a file made by hand, what was seen, and whether it is as it must be."""
+        answer, _, _ = self.ask({"what": "nasty", "name": name})
+        return {"verdict": answer, "seen": "", "good": False} if isinstance(answer, str) else answer
+
+    def flips(self, name: str, *, every_bit: bool) -> tuple[int, Counter[str], list[dict[str, Any]]]:
+        """The bytes of a format's first seed, and the verdicts on it with each of them changed."""
+        answer, counts, index = self.ask({"what": "flips", "format": name, "every_bit": every_bit})
+        if isinstance(answer, str):
+            return index, counts, [{"verdict": answer, "index": index}]
+        return answer["bytes"], counts, answer["failures"]
+
+    def share(self, request: dict[str, Any]) -> tuple[Counter[str], list[dict[str, Any]]]:
+        """Have a share of a format's damaged files judged, by as many workers as it takes, one after another."""
+        counts: Counter[str] = Counter()
+        failures: list[dict[str, Any]] = []
+        while True:
+            answer, found, index = self.ask({"what": "mutants", **request})
+            counts.update(found)
+            if isinstance(answer, str):
+                counts[answer] += 1
+                answer = {"failures": [{"verdict": answer, "seen": "", "index": index}], "index": index, "done": False}
+            failures += answer["failures"]
+            if answer["done"]:
+                return counts, failures
+            request = {**request, "first": answer["index"] + 1}
 
     def close(self) -> None:
         """End the worker."""
         if self.worker is not None:
             self.worker.close()
             self.worker = None
+
+
+def judge_format(name: str, watched: list[Watched], *, count: int, seed: int) -> dict[str, Any]:
+    """How so many damaged files of a format are taken, all of them distinct and none of them whole."""
+    counts: Counter[str] = Counter()
+    failures: list[dict[str, Any]] = []
+    begun, workers = time.perf_counter(), len(watched)
+
+    def work(share: int) -> None:
+        mine = count // workers + (share < count % workers)
+        request = {"format": name, "count": mine, "seed": seed, "share": share, "shares": workers}
+        found, bad = watched[share].share({**request, "first": 0, "last": 50 * count + 1000})
+        counts.update(found)
+        failures.extend(bad)
+
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(work, range(workers)))
+    return {
+        "files": counts.total(),
+        **{verdict: counts[verdict] for verdict in VERDICTS},
+        "seconds": round(time.perf_counter() - begun, 1),
+        "found": sorted(failures, key=lambda found: found["index"]),
+    }
 
 
 def make_seeds(folder: Path) -> None:

@@ -23,7 +23,9 @@ from pyarrow import parquet
 from reliability.malformed.mutations import tree_text
 
 ROWS = 24
-FAST = Path("/dev/shm") if Path("/dev/shm").is_dir() else None  # noqa: S108  (where files are in memory)
+FAST = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
+"""Where files are in memory, if there is such a place."""
+
 OPTIONS: dict[str, Any] = {
     **{"hidden": (4, 3), "epochs": 3, "dropout": 0.2, "early_stopping": "patience2"},
     **{"threads": 1, "engine": "reference"},
@@ -128,8 +130,8 @@ def document(tree: Any) -> bytes:
 @contextlib.contextmanager
 def a_clock_of_its_own() -> Iterator[None]:
     """Times that are always the same, so that what is written is, too."""
-    ticks = itertools.count()
-    with mock.patch("time.perf_counter", lambda: next(ticks) / 1024), mock.patch("time.monotonic", lambda: 0.0):
+    ticks = (number / 1024 for number in itertools.count())
+    with mock.patch("time.perf_counter", ticks.__next__), mock.patch("time.monotonic", return_value=0.0):
         yield
 
 

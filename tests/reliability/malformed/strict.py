@@ -19,7 +19,10 @@ from typing import Any
 import numpy as np
 
 NULLS = frozenset(
-    "|#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|N/A|NA|NULL|NaN|n/a|nan|null|?".split("|")
+    (
+        *("", "?", "#N/A", "#N/A N/A", "#NA", "N/A", "n/a", "NA", "NULL", "null", "NaN", "nan", "-NaN", "-nan"),
+        *("-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN"),
+    )
 )
 _IDX = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 

@@ -12,7 +12,6 @@ import os
 import resource
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,11 @@ class Progress:
         with path.open("r+b") as file:
             self.numbers = memoryview(mmap.mmap(file.fileno(), SHARED)).cast("q")
 
+    def reset(self) -> None:
+        """No file is read yet, and none has a verdict."""
+        for k in range(len(self.numbers)):
+            self.numbers[k] = -1 if k == 0 else 0
+
     def begin(self, index: int) -> None:
         """The file of this number is read now."""
         self.numbers[0] = index
@@ -48,17 +52,26 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
 
 
+def begin(request: dict[str, Any]) -> tuple[Path, Path]:
+    """The folder with what glassnet wrote, a copy of which is the current folder; and one in it for what is damaged."""
+    made, here = Path(request["made"]), Path.cwd()
+    for path in here.iterdir():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    put(here, written(made))
+    (here / "case").mkdir()
+    return made, here / "case"
+
+
 def mutants(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Judge the damaged files of a format from a number on, those that are this worker's share of all.
 
     The share is told by a hash, so that no two workers judge the same file, and none does twice.
     """
-    form, made = FORMATS[request["format"]], Path(request["made"])
-    seeds, folder = form.seeds(made), Path(request["folder"])
-    put(folder, written(made))
+    (made, folder), form = begin(request), FORMATS[request["format"]]
+    seeds = form.seeds(made)
     judge, seen, share, shares = j.Judge(form, seeds, folder), {b""}, request["share"], request["shares"]
     failures: list[dict[str, Any]] = []
-    index, judged, begun = -1, 0, time.perf_counter()
+    index, judged = -1, 0
     while judged < request["count"] and index < request["last"]:
         index += 1
         case = j.mutant(form, seeds, request["seed"], index)
@@ -76,22 +89,41 @@ def mutants(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
             failures.append({"verdict": verdict, "seen": text, "index": index, "how": case.how, "kind": case.kind})
             if verdict == j.MEMORY:
                 return {"failures": failures, "index": index, "done": False}  # a fresh process has a fresh ground
-    return {"failures": failures, "index": index, "done": True, "seconds": time.perf_counter() - begun}
+    return {"failures": failures, "index": index, "done": True}
+
+
+def flips(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Judge a file with each of its bytes changed, in one bit or, one after another, in all eight."""
+    (made, folder), form = begin(request), FORMATS[request["format"]]
+    base = form.seeds(made)[0]
+    name = form.files[0]
+    judge, content = j.Judge(form, [base], folder), bytearray(base[name])
+    failures = []
+    for place in range(len(content)):
+        for bit in range(8) if request["every_bit"] else (place % 8,):
+            content[place] ^= 1 << bit
+            progress.begin(place)
+            verdict, text = judge.judge(j.Mutant(base, {name: bytes(content)}, j.GUARDED, "flip"))
+            progress.count(verdict)
+            if verdict in j.FAILURES:
+                failures.append({"verdict": verdict, "seen": text, "index": 8 * place + bit})
+            content[place] ^= 1 << bit
+    return {"failures": failures, "bytes": len(content)}
 
 
 def nasty(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Judge a file made by hand, in a folder of its own with a good run."""
-    case, folder = NASTY[request["name"]], Path(request["folder"]) / "nasty"
-    shutil.rmtree(folder, ignore_errors=True)
-    put(folder, written(Path(request["made"])))
-    os.chdir(folder)
+    case, (_, folder) = NASTY[request["name"]], begin(request)
+    folder.rmdir()
+    folder = folder.parent
     path, ground = case.make(folder), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     progress.begin(0)
     verdict, seen = j.read_by_hand(case, path, ground)
-    os.chdir(folder.parent)
-    shutil.rmtree(folder)
-    shutil.rmtree(folder.parent / "outside", ignore_errors=True)
-    return {"verdict": verdict, "seen": seen, "good": verdict == case.expected or EITHER == case.expected and verdict not in j.FAILURES}
+    return {
+        "verdict": verdict,
+        "seen": seen,
+        "good": verdict == case.expected or (case.expected == EITHER and verdict not in j.FAILURES),
+    }
 
 
 def main() -> None:
@@ -106,7 +138,7 @@ def main() -> None:
     limit_memory()
     for line in sys.stdin:
         request = json.loads(line)
-        answer = {"mutants": mutants, "nasty": nasty}[request["what"]](request, progress)
+        answer = {"mutants": mutants, "flips": flips, "nasty": nasty}[request["what"]](request, progress)
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
