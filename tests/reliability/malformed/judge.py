@@ -102,9 +102,13 @@ class Judge:
         self.there: Files = {}
         self.whole: dict[int, str] = {}
         for base in seeds:
-            self.write(base)
-            self.whole[id(base)] = repr(form.tell(form.load(folder)))
+            self.whole[id(base)] = self.tell(base)
         self.ground = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    def tell(self, files: Files) -> str:
+        """All that glassnet reads in a valid folder."""
+        self.write(files)
+        return repr(self.form.tell(self.form.load(self.folder)))
 
     def write(self, files: Files) -> None:
         """Have this and nothing else in the folder."""
