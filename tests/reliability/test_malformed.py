@@ -141,12 +141,19 @@ def test_the_strict_readers_of_arrays(array):
 # Whatever comes
 
 
+class Judges(dict):
+    """Judges by their formats, each with a valid folder; short where a test shows its arguments."""
+
+    def __repr__(self):
+        return "judges"
+
+
 @pytest.fixture(scope="module")
 def judges(made):
     """A judge of each format, in this process."""
     with tempfile.TemporaryDirectory(dir=s.FAST) as place, pytest.MonkeyPatch.context() as patch:
         patch.chdir(made)
-        found = {}
+        found = Judges()
         for name, form in FORMATS.items():
             folder = Path(place) / name
             folder.mkdir()

@@ -47,7 +47,8 @@ class Worker:
             text=True,
         )
         self.answers: SimpleQueue[str] = SimpleQueue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self.listener = threading.Thread(target=self._listen, daemon=True)
+        self.listener.start()
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
@@ -91,6 +92,9 @@ class Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.listener.join()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
         self.place.cleanup()
 
 

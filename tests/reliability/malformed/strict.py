@@ -11,6 +11,7 @@ import csv
 import datetime
 import io
 import math
+import re
 import struct
 import sys
 from collections.abc import Iterable
@@ -30,7 +31,7 @@ _IDX = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: "
 def table(content: bytes, separator: str | None = None) -> dict[str, list[str]]:
     """The columns of a CSV file by their names."""
     text = content.decode("utf-8-sig")
-    first = text.partition("\n")[0]
+    first = re.split(r"[\r\n]", text, maxsplit=1)[0]
     delimiter = separator or next((one for one in ",;\t" if one in first), ",")
     csv.field_size_limit(sys.maxsize)
     try:
