@@ -86,6 +86,11 @@ def mutant(form: Format, seeds: list[Files], seed: int, index: int) -> Mutant:
     return Mutant(base, {name: content}, kind, "+".join(change.__name__ for change in changes))
 
 
+def memory() -> int:
+    """The most KiB that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 class Judge:
     """Reads damaged folders of one format in a folder of its own.
 
@@ -103,7 +108,7 @@ class Judge:
         self.whole: dict[int, str] = {}
         for base in seeds:
             self.whole[id(base)] = self.tell(base)
-        self.ground = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        self.ground = memory()
 
     def tell(self, files: Files) -> str:
         """All that glassnet reads in a valid folder."""
@@ -128,7 +133,7 @@ class Judge:
         self.write({**case.base, **case.changed})
         with warnings.catch_warnings(action="ignore"):
             verdict, seen = self.read(case)
-            grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - self.ground
+            grown = memory() - self.ground
             if grown * 1024 > MOST_MEMORY:
                 return MEMORY, f"grew by {grown >> 10:,} MiB; {seen}"
             if command and verdict in (SAME, REFUSED, OTHER):
@@ -201,7 +206,7 @@ def read_by_hand(case: Nasty, path: Path, ground: int) -> tuple[str, str]:
             verdict = DAMAGED
         if Path(RAN).exists():
             verdict, seen = DAMAGED, "code was run"
-        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - ground
+        grown = memory() - ground
         if grown * 1024 > MOST_MEMORY:
             return MEMORY, f"grew by {grown >> 10:,} MiB; {verdict} {seen}"
         words = {"source": ["predict", "run", str(path)], "model": ["info", str(path)]}

@@ -373,7 +373,9 @@ CASES = [
     Nasty("Parquet named CSV", file("x.csv", _GOOD_PARQUET)),
     Nasty("gzip named CSV", file("x.csv", s.gz(s.csv_text().encode()))),
     Nasty("one line of 16 MB", file("x.csv", lambda: b"a," * (8 << 20))),
-    Nasty("one value of 20 MB", file("x.csv", lambda: b"a,b\n1," + b"x" * (20 << 20) + b"\n"), expected=EITHER, slow=True),
+    Nasty(
+        "one value of 20 MB", file("x.csv", lambda: b"a,b\n1," + b"x" * (20 << 20) + b"\n"), expected=EITHER, slow=True
+    ),
     Nasty(
         "1,000,000 columns",
         file("x.csv", lambda: b",".join(b"c%d" % k for k in range(10**6)) + b"\n" + b"1," * 999_999 + b"1\n"),

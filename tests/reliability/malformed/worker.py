@@ -116,7 +116,7 @@ def nasty(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     case, (_, folder) = NASTY[request["name"]], begin(request)
     folder.rmdir()
     folder = folder.parent
-    path, ground = case.make(folder), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    path, ground = case.make(folder), j.memory()
     progress.begin(0)
     verdict, seen = j.read_by_hand(case, path, ground)
     return {
