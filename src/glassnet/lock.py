@@ -1,43 +1,50 @@
 """A folder that one process writes to at a time.
 
-The lock is the system's own (flock), on a file in the folder that says who holds it. It vanishes with the process, so
-what a killed process leaves behind is only a file that nobody holds, and the next one takes it over.
+The lock is the system's own (flock; on Windows LockFile), on a file in the folder that says who holds it. It vanishes
+with the process, so what a killed process leaves behind is only a file that nobody holds, and the next one takes it
+over.
 """
 
 from __future__ import annotations
 
+import errno
+import importlib
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from glassnet.errors import ConfigError
 from glassnet.messages import say
 
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - not on Windows, where two runs are not told apart
-    fcntl = None  # type: ignore[assignment]
+fcntl: Any = None
+msvcrt: Any = None
+if os.name == "nt":  # pragma: no cover
+    msvcrt = importlib.import_module("msvcrt")
+else:
+    fcntl = importlib.import_module("fcntl")
 
 LOCK = "run.lock"
+
+_BYTE = 1 << 30
+"""Which byte is locked on Windows: one beyond the end, as nobody else can read what is locked there."""
+_HELD = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
+_MOMENT = 0.05  # seconds in which a process that has just taken the lock writes down who it is
 
 
 def check_free(folder: Path) -> None:
     """ConfigError with process id and host if another process holds this folder."""
-    if fcntl is None or not (folder / LOCK).exists():
-        return
     try:
         handle = os.open(folder / LOCK, os.O_RDONLY)
     except OSError:
         return
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise _in_use(folder) from None
-    except OSError:
-        pass  # a file system without locks
+        if not _take(handle, shared=True):
+            raise _in_use(folder)
     finally:
         os.close(handle)
 
@@ -51,19 +58,12 @@ def locked(folder: Path) -> Iterator[None]:
     ConfigError
         If another process holds it, with its process id and host.
     """
-    if fcntl is None:
-        yield
-        return
     path = folder / LOCK
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _take(handle):
             os.close(handle)
-            raise _in_use(folder) from None
-        except OSError:
-            pass  # a file system without locks: better without than not at all
+            raise _in_use(folder)
         with suppress(FileNotFoundError):
             if path.stat().st_ino == os.fstat(handle).st_ino:
                 break
@@ -73,15 +73,38 @@ def locked(folder: Path) -> Iterator[None]:
         os.write(handle, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
         yield
     finally:
-        with suppress(OSError):
-            path.unlink()
-        os.close(handle)
+        if msvcrt is None:
+            with suppress(OSError):
+                path.unlink()
+            os.close(handle)
+        else:  # there no open file can be removed, neither ours nor that of a process which takes it over now
+            os.close(handle)
+            with suppress(OSError):
+                path.unlink()
+
+
+def _take(handle: int, *, shared: bool = False) -> bool:
+    """Lock an open file until it is closed; False if another process holds it.
+
+    On a file system without locks it is True: better without than not at all.
+    """
+    try:
+        if msvcrt is None:
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        else:
+            os.lseek(handle, _BYTE, os.SEEK_SET)
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+            os.lseek(handle, 0, os.SEEK_SET)
+    except OSError as error:
+        return error.errno not in _HELD
+    return True
 
 
 def _in_use(folder: Path) -> ConfigError:
-    holder = {}
-    with suppress(OSError, ValueError):
-        holder = json.loads((folder / LOCK).read_text(encoding="utf-8"))
+    holder = _holder(folder)
+    if not holder:
+        time.sleep(_MOMENT)
+        holder = _holder(folder)
     text = say(
         "{folder} is in use by process {pid} on {host}: wait until it has ended, or choose another name",
         folder=folder,
@@ -89,3 +112,11 @@ def _in_use(folder: Path) -> ConfigError:
         host=holder.get("host", "?"),
     )
     return ConfigError(text)
+
+
+def _holder(folder: Path) -> dict[str, Any]:
+    """What the process that holds the folder wrote down; empty if it has not yet."""
+    with suppress(OSError, ValueError):
+        holder: dict[str, Any] = json.loads((folder / LOCK).read_text(encoding="utf-8"))
+        return holder
+    return {}
