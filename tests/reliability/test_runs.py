@@ -251,6 +251,52 @@ def test_a_signal_ends_training_with_a_checkpoint_and_the_way_to_go_on(tmp_path,
     assert (run / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
 
 
+READS_SLOWLY = (
+    TAKES_SIGINT
+    + """
+import sys, time
+from glassnet import runs
+from glassnet.cli import main
+
+def load_source(*arguments, **options):
+    print("reading", flush=True)
+    time.sleep(60)
+
+runs.load_source = load_source
+sys.exit(main(sys.argv[1:]))
+"""
+)
+PRETRAIN = ["--pretrain-epochs", "1000000", "--json"]
+BEFORE_TRAINING = [
+    pytest.param(READS_SLOWLY, [], "reading", id="reading"),
+    pytest.param(GLASSNET, [*PRETRAIN, "--pretrain", "greedy"], "pre-training", id="native"),
+    pytest.param(
+        *(GLASSNET, [*PRETRAIN, "--pretrain", "whole", "--engine", "reference"], "pre-training"),
+        id="reference",
+        marks=pytest.mark.slow,
+    ),
+]
+ENDS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+
+
+@pytest.mark.parametrize(("number", "status", "word"), ENDS)
+@pytest.mark.parametrize(("program", "words", "sign"), BEFORE_TRAINING)
+def test_a_signal_before_training_ends_it_at_once_and_leaves_nothing(
+    tmp_path, table, program, words, sign, number, status, word
+):
+    run = tmp_path / "deep" / "run"
+    words = ["train", table, *words, "--out", run, "--checkpoint-every", "1ms"]
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert any(sign in line for line in process.stdout)
+        time.sleep(0.2)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (status, f"{word}\n")
+    assert not (tmp_path / "deep").exists()
+
+
 def test_a_second_ctrl_c_ends_it_at_once(tmp_path):
     """The first waits for the step under way, which here takes ten seconds."""
     program = """

@@ -12,15 +12,16 @@ from typing import Any
 
 from glassnet.errors import ConfigError, GlassnetError, GlassnetWarning, InputError
 from glassnet.messages import LANGUAGES, say, use_language
+from glassnet.signals import TerminatedError, terminable
 
-DONE, FAILURE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILURE, BAD_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; the exit code: 0 done, 1 failure, 2 bad usage or input, 130 interrupted."""
+    """Run a command line; the exit code: 0 done, 1 failure, 2 bad usage or input, 130 interrupted, 143 terminated."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), terminable():
         warnings.showwarning = _show_warning
         return _main(words, debug)
 
@@ -31,6 +32,8 @@ def _main(words: list[str], debug: bool) -> int:
         code = _run(words)  # in which the library of commands turns an interruption into its code
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except TerminatedError:
+        code = TERMINATED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read the output has gone
         return FAILURE
@@ -42,8 +45,8 @@ def _main(words: list[str], debug: bool) -> int:
         if "--json" in words:
             print(json.dumps({"event": "error", "text": _text(error)}, ensure_ascii=False))
         return BAD_INPUT if isinstance(error, InputError) else int(getattr(error, "exit_code", FAILURE))
-    if code == INTERRUPTED:
-        print(say("interrupted"), file=sys.stderr)
+    if code in (INTERRUPTED, TERMINATED):
+        print(say("interrupted") if code == INTERRUPTED else say("terminated"), file=sys.stderr)
     return code
 
 

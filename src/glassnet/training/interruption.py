@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from glassnet.signals import raise_terminated
+
 if TYPE_CHECKING:
     from glassnet.training.trainer import Trainer
 
 _CODES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-_DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
+_DEFAULTS = (signal.SIG_DFL, signal.default_int_handler, raise_terminated)
 
 
 @contextmanager

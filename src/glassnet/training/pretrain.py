@@ -43,6 +43,8 @@ def pretrain(network: Network, x: Any, *, how: Literal["greedy", "whole"] = "gre
     ------
     ConfigError
         If there is no hidden layer, or a hidden layer is not dense.
+    KeyboardInterrupt
+        On Ctrl-C: what was learned up to then is in the network, but it is not what was asked for.
     """
     hidden = [layer for layer in network.layers if layer.params][:-1]
     if not hidden or not all(isinstance(layer, Dense) for layer in hidden):
@@ -69,4 +71,7 @@ def _autoencode(encoders: list[Dense], a: np.ndarray, network: Network, config: 
         decoders.append(Dense.draw(encoder.n_out, encoder.n_in, below, rng=rng, dtype=network.dtype))
     own = [encoder.with_params(encoder.params) for encoder in encoders]  # the numbers of the network's stay as they are
     autoencoder = Network([*own, *decoders], seed=network.seed)
-    return train(autoencoder, a, a, **{**config, "loss": "squared_error"})
+    history = train(autoencoder, a, a, **{**config, "loss": "squared_error"})
+    if history.stop_code == "interrupted":
+        raise KeyboardInterrupt
+    return history
