@@ -2,14 +2,27 @@
 
 import json
 import os
+import re
+import shutil
 import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from glassnet import storage
 from glassnet.errors import ModelFileError
-from glassnet.storage import read_arrays, read_bytes, read_document, write_arrays, write_bytes, write_document
+from glassnet.storage import (
+    read_arrays,
+    read_bytes,
+    read_document,
+    read_pair,
+    write_arrays,
+    write_bytes,
+    write_document,
+    write_pair,
+)
 
 DOCUMENTS = [
     {},
@@ -178,7 +191,7 @@ def failing(number):
     return fail
 
 
-FAILURES = [("replace", 28), ("fsync", 28), ("chmod", 1), ("fdopen", 24)]
+FAILURES = [("replace", 28), ("fsync", 28), ("open", 13), ("fdopen", 24)]
 
 
 @pytest.mark.parametrize(("function", "number"), FAILURES)
@@ -215,7 +228,7 @@ def test_content_that_is_not_json_is_refused_before_anything_is_written(tmp_path
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(storage.tempfile, "mkstemp", failing(13))
+    monkeypatch.setattr(storage.os, "open", failing(13))
     with pytest.raises(ModelFileError, match=r"cannot write .*model\.json: Permission denied"):
         write_document(tmp_path / "model.json", {})
 
@@ -252,3 +265,97 @@ def test_the_content_is_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
         monkeypatch.setattr(storage.os, name, lambda *given, name=name, real=real: calls.append(name) or real(*given))
     write_bytes(tmp_path / "a", b"content")
     assert calls == ["fsync", "replace", "fsync"]
+
+
+def test_files_are_as_readable_as_the_umask_says_from_any_thread(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda k: write_document(tmp_path / f"{k}.json", {"k": k}), range(200)))
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o640}
+    finally:
+        assert os.umask(before) == 0o027
+
+
+# Pairs
+
+
+class KilledError(BaseException):
+    """The process ends here."""
+
+
+def pair(folder):
+    content, arrays = read_pair(folder / "m.json", "m.safetensors", "form", 1)
+    assert content["number"] == arrays["a"][0]
+    return content["number"]
+
+
+def write(folder, number):
+    content = {"format": "form", "version": 1, "number": number}
+    write_pair(folder / "m.json", content, "m.safetensors", {"a": np.full(3, number)})
+
+
+@pytest.mark.parametrize("call", ["open", "fsync", "replace"])
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+def test_a_pair_is_the_old_one_or_the_new_one_wherever_its_writer_is_killed(tmp_path, monkeypatch, call, late):
+    real, seen = getattr(os, call), set()
+    for number in range(2, 12):
+        write(tmp_path, 1)
+        left = iter(range(number - 2))
+
+        def killed(*arguments, left=left, **options):
+            if next(left, None) is not None:
+                return real(*arguments, **options)
+            if late:
+                real(*arguments, **options)
+            raise KilledError
+
+        ended = True
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, killed)
+            patch.setattr(Path, "unlink", lambda *_, **__: None)  # a killed process tidies nothing up
+            try:
+                write(tmp_path, number)
+            except KilledError:
+                ended = False
+        seen.add(pair(tmp_path))
+        assert pair(tmp_path) in (1, number)
+        if ended:
+            assert pair(tmp_path) == number
+            break
+    else:
+        pytest.fail("it was never written")
+    assert 1 in seen
+
+
+def test_arrays_of_another_document_are_refused(tmp_path):
+    write(tmp_path, 1)
+    old = (tmp_path / "m.safetensors").read_bytes()
+    write(tmp_path, 2)
+    (tmp_path / "m.safetensors").write_bytes(old)
+    with pytest.raises(ModelFileError, match=r"m\.safetensors is damaged: its checksum"):
+        pair(tmp_path)
+
+
+def test_a_document_cannot_name_a_file_elsewhere(tmp_path):
+    write(tmp_path, 1)
+    content = read_document(tmp_path / "m.json")
+    write_document(tmp_path / "m.json", {**content, "arrays": {**content["arrays"], "file": "../m.safetensors"}})
+    with pytest.raises(ModelFileError, match=r"it names the file '\.\./m\.safetensors'"):
+        pair(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["m.json", "m.safetensors"])
+def test_symbolic_links_are_refused(tmp_path, name):
+    write(tmp_path / "from", 1)
+    shutil.copytree(tmp_path / "from", tmp_path / "to")
+    (tmp_path / "to" / name).unlink()
+    (tmp_path / "to" / name).symlink_to(tmp_path / "from" / name)
+    with pytest.raises(ModelFileError, match=rf"cannot read .*{re.escape(name)}: it is a symbolic link"):
+        pair(tmp_path / "to")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "m.json")
+    with pytest.raises(ModelFileError, match=r"m\.json: it is a pipe or a device"):
+        read_document(tmp_path / "m.json")

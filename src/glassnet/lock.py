@@ -32,6 +32,7 @@ LOCK = "run.lock"
 
 _BYTE = 1 << 30
 """Which byte is locked on Windows: one beyond the end, as nobody else can read what is locked there."""
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # in a folder from elsewhere the lock's file might lead to another
 _HELD = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 _MOMENT = 0.05  # seconds in which a process that has just taken the lock writes down who it is
 
@@ -39,9 +40,9 @@ _MOMENT = 0.05  # seconds in which a process that has just taken the lock writes
 def check_free(folder: Path) -> None:
     """ConfigError with process id and host if another process holds this folder."""
     try:
-        handle = os.open(folder / LOCK, os.O_RDONLY)
+        handle = os.open(folder / LOCK, os.O_RDONLY | _NO_LINK)
     except OSError:
-        return
+        return  # there is none, or :func:`locked` will say what is wrong with it
     try:
         if not _take(handle, shared=True):
             raise _in_use(folder)
@@ -56,11 +57,16 @@ def locked(folder: Path) -> Iterator[None]:
     Raises
     ------
     ConfigError
-        If another process holds it, with its process id and host.
+        If another process holds it, with its process id and host; or it cannot be locked.
     """
     path = folder / LOCK
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)
+        except OSError as error:
+            raise ConfigError(
+                say("cannot write {path}: {reason}", path=path, reason=error.strerror or error)
+            ) from error
         if not _take(handle):
             os.close(handle)
             raise _in_use(folder)

@@ -68,7 +68,7 @@ class Faults:
 
     def install(self) -> None:
         """Put the faults into the process's system calls."""
-        real = {name: getattr(os, name) for name in ("open", "fsync", "replace", "rename", "unlink", "chmod", "fdopen")}
+        real = {name: getattr(os, name) for name in ("open", "fsync", "replace", "rename", "unlink", "fdopen")}
         paths: dict[int, str] = {}
 
         def opened(path, flags, *rest, **options):
@@ -105,9 +105,6 @@ class Faults:
         def unlinked(path, **options):
             return self.around("prune", lambda: real["unlink"](path, **options))
 
-        def changed(path, mode, **options):
-            return self.around("chmod", lambda: real["chmod"](path, mode, **options))
-
         faults = self
 
         class File:
@@ -132,14 +129,7 @@ class Faults:
                     faults.crash()
                 return faults.around("write", lambda: (self.file.write(content), self.file.flush()))
 
-        os.open, os.fsync, os.replace, os.unlink, os.chmod, os.fdopen = (
-            opened,
-            synced,
-            replaced,
-            unlinked,
-            changed,
-            File,
-        )
+        os.open, os.fsync, os.replace, os.unlink, os.fdopen = opened, synced, replaced, unlinked, File
 
         write = CheckpointWriter.write
 
