@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import OpenBLASController, threadpool_info, threadpool_limits
 
 from glassnet.errors import ConfigError
 from glassnet.messages import say
@@ -88,20 +89,104 @@ def default_threads() -> int:
 def limited_threads(device: str, threads: int | None) -> Iterator[int]:
     """Hold the library that computes on ``device`` to so many threads, within a block; None leaves it as it is.
 
-    Yields the number of threads in force.
+    Yields the number of threads in force. These numbers are the whole process's: of blocks that are open at once, in
+    several threads of Python, the smallest holds, and after the last of them all is as it was before the first.
     """
-    if device == TORCH_CPU:
+    pool = {CPU: _BLAS, TORCH_CPU: _TORCH}.get(device)
+    if pool is None:
+        yield 1
+    elif threads is None:
+        yield pool.threads()
+    else:
+        with pool.limited(threads):
+            yield pool.threads()
+
+
+class _Blas:
+    """The libraries that NumPy and SciPy multiply with."""
+
+    def threads(self) -> int:
+        return max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
+
+    def limit(self, threads: int) -> Callable[[], None]:
+        """Hold them to so many threads; what undoes it."""
+        limits = threadpool_limits(limits=threads, user_api="blas")
+        self._release()
+
+        def undo() -> None:
+            limits.restore_original_limits()
+            self._release()
+
+        return undo
+
+    def _release(self) -> None:
+        """Newer versions of threadpoolctl listen to one thread of Python only, until it says that it is done."""
+        release = getattr(OpenBLASController, "clear_controlling_thread", None)
+        if release is not None:
+            release()
+
+
+class _Torch:
+    """torch on the CPU."""
+
+    def threads(self) -> int:
+        import torch
+
+        return torch.get_num_threads()
+
+    def limit(self, threads: int) -> Callable[[], None]:
+        """The same."""
         import torch
 
         before = torch.get_num_threads()
-        torch.set_num_threads(threads or before)
+        torch.set_num_threads(threads)
+        return lambda: torch.set_num_threads(before)
+
+
+class _Pool:
+    """Threads of a library, which blocks in several threads of Python may limit at once."""
+
+    def __init__(self, library: _Blas | _Torch) -> None:
+        self.threads = library.threads
+        self._limit = library.limit
+        self._open: dict[object, tuple[int, int]] = {}  # of each block the thread of Python and the limit
+        self._smallest: int | None = None
+        self._undo: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._after_fork)
+
+    @contextmanager
+    def limited(self, threads: int) -> Iterator[None]:
+        """Within a block there are at most so many threads."""
+        block = object()
+        with self._lock:
+            self._open[block] = threading.get_ident(), threads
+            self._enforce()
         try:
-            yield torch.get_num_threads()
+            yield
         finally:
-            torch.set_num_threads(before)
-    elif device == CPU:
-        with threadpool_limits(limits=threads, user_api="blas"):
-            pools = threadpool_info()
-            yield max((pool["num_threads"] for pool in pools if pool["user_api"] == "blas"), default=1)
-    else:
-        yield 1
+            with self._lock:
+                self._open.pop(block, None)
+                self._enforce()
+
+    def _enforce(self) -> None:
+        """The smallest limit of the open blocks, or what was before the first."""
+        smallest = min((limit for _, limit in self._open.values()), default=None)
+        if smallest is None:
+            while self._undo:
+                self._undo.pop()()
+        elif smallest != self._smallest:
+            self._undo.append(self._limit(smallest))
+        self._smallest = smallest
+
+    def _after_fork(self) -> None:
+        """In a forked process no other thread is there to close its block."""
+        self._lock = threading.Lock()
+        mine = {block: held for block, held in self._open.items() if held[0] == threading.get_ident()}
+        if mine != self._open:
+            self._open = mine
+            self._enforce()
+
+
+_BLAS, _TORCH = _Pool(_Blas()), _Pool(_Torch())
