@@ -1,8 +1,9 @@
 """A search, guided by what it covers, for files that glassnet does not take as it should.
 
 ``python -m reliability.fuzz [--format NAME] [--seconds 30]`` (with tests/ in PYTHONPATH; it needs ``glassnet[fuzz]``)
-prints the figures as JSON; two formats at a time. Formats, readers and verdicts are those of :mod:`reliability.malformed`; the valid files are
-the first corpus. Where there is a checksum, the search is for what lies behind it: each file gets the right one.
+prints the figures as JSON; two formats are searched at a time. Formats, readers and verdicts are those of
+:mod:`reliability.malformed`; the valid files are the first corpus. Where there is a checksum, the search is for what
+lies behind it: each file gets the right one.
 """
 
 from __future__ import annotations

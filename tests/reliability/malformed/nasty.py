@@ -175,14 +175,17 @@ def zip_bomb(gigabytes: int) -> bytes:
     return local + central + end
 
 
-def parquet_bomb() -> bytes:
-    """2.5 GB of zeros in a Parquet file."""
-    buffer = pa.BufferOutputStream()
-    table = pa.table({"x": np.zeros(1 << 20), "y": np.zeros(1 << 20)})
-    with parquet.ParquetWriter(buffer, table.schema, compression="zstd", use_dictionary=False) as writer:
-        for _ in range(160):
-            writer.write_table(table)
-    return buffer.getvalue().to_pybytes()
+def parquet_bomb(times: int = 12) -> bytes:
+    """A Parquet file whose pages, 16 MB of zeros when unpacked, are there once and in 4,096 groups of rows."""
+    zeros = np.zeros(1 << 20)
+    whole = s.parquet_bytes(pa.table({"x": zeros, "y": zeros}), compression="zstd", use_dictionary=False)
+    footer = parquet.read_metadata(pa.BufferReader(whole))
+    for _ in range(times):
+        footer.append_row_groups(footer)
+    anew = pa.BufferOutputStream()
+    footer.write_metadata_file(anew)
+    (length,) = struct.unpack("<I", whole[-8:-4])
+    return whole[: -8 - length] + anew.getvalue().to_pybytes()[4:]
 
 
 def dictionary_bomb() -> bytes:
