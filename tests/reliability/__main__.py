@@ -136,9 +136,9 @@ def _failing(figures: dict) -> str:
 def searched(figures: dict) -> str:
     """What the search came to, in a sentence."""
     failures = sum(_total(figures, verdict) for verdict in FAILURES)
-    text = "A search guided by what it covers of glassnet's code (`python -m reliability.fuzz`) read {files:,} more"
-    return (text + "; {bad} of them not as promised.").format(
-        files=_total(figures, "executions"), bad=f"{failures:,}" if failures else "none"
+    return (
+        f"A search guided by what it covers of glassnet's code (`python -m reliability.fuzz`) read "
+        f"{_total(figures, 'executions'):,} more; {failures or 'none'} of them not as promised."
     )
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from reliability.malformed import seeds as s
 from reliability.malformed import strict
 from reliability.malformed.formats import FORMATS
-from reliability.malformed.judge import FAILURES, GUARDED, PLAIN, RESIGNED, SAME, Judge, Mutant, mutant
+from reliability.malformed.judge import FAILURES, GUARDED, OTHER, PLAIN, RESIGNED, SAME, Judge, Mutant, mutant
 from reliability.malformed.nasty import NASTY
 from reliability.malformed.pool import Watched
 
@@ -91,6 +91,21 @@ def test_valid_files_are_read(made, tmp_path, monkeypatch, name):
         for kind in (GUARDED, PLAIN):
             assert judge.judge(Mutant(base, files, kind, "not at all")) == (SAME, "")
         assert judge.judge(Mutant(base, sealed, RESIGNED, "sealed again")) == (SAME, "")
+
+
+@pytest.mark.parametrize("name", [name for name, form in FORMATS.items() if form.sealed])
+def test_what_is_sealed_anew_is_past_its_checksum(judges, made, name):
+    judge, _ = judges[name]
+    seeds, taken = judge.form.seeds(made), []
+    for base in seeds:
+        judge.whole[id(base)] = judge.tell(base)
+    for index in range(60):
+        case = mutant(judge.form, seeds, 3, index)
+        if case.kind == RESIGNED:
+            verdict, seen = judge.judge(case)
+            assert "checksum" not in seen
+            taken.append(verdict)
+    assert {SAME, OTHER} & set(taken)
 
 
 # The strict readers, with which glassnet's are compared

@@ -561,7 +561,7 @@ def sign_in(manifest: str) -> Callable[[Files, str, bytes], Files]:
 
     def seal(base: Files, name: str, content: bytes) -> Files:
         tree = json.loads(base[manifest])
-        tree["arrays"]["sha256"] = hashlib.sha256(content).hexdigest()
+        tree["arrays"].update(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
         return {name: content, manifest: s.document(tree)}
 
     return seal
@@ -588,7 +588,8 @@ def checkpoint_body(rng: Random, content: bytes, seeds: Any) -> bytes:
 
 def sign_checkpoint(base: Files, name: str, content: bytes) -> Files:
     """A checkpoint with its right checksum."""
-    return {name: b"glassnet checkpoint 1 " + hashlib.sha256(content).hexdigest().encode() + b"\n" + content}
+    digest = hashlib.sha256(content).hexdigest().encode()
+    return {name: b"glassnet checkpoint 1 %s %d\n%s" % (digest, len(content), content)}
 
 
 def run_files(made: Path) -> list[Files]:
