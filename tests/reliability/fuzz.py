@@ -9,6 +9,7 @@ lies behind it: each file gets the right one.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import re
@@ -32,7 +33,8 @@ def search(name: str, place: Path) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["glassnet"]):
-        pass
+        for module in ("glassnet.runs", "glassnet.training.resuming", "glassnet.estimators.convert"):
+            importlib.import_module(module)
 
     from reliability.malformed.formats import FORMATS
     from reliability.malformed.judge import FAILURES, GUARDED, MEMORY, PLAIN, RESIGNED, Judge, Mutant, memory
@@ -112,6 +114,8 @@ def searched(name: str, seconds: float, seed: int = 1) -> dict[str, Any]:
                 ended.append({"verdict": ENDS.get(done.returncode, "crash"), "seen": "", "content": content})
                 for path in found:
                     path.unlink()
+        if covered == "0":
+            raise RuntimeError("the search does not see what it covers")
         counts = dict(zip(VERDICTS, Progress(place / "progress").numbers[1:], strict=True))
         failures = [json.loads(line) for line in (place / "failures").read_text(encoding="utf-8").splitlines()]
         return {
