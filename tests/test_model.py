@@ -195,7 +195,8 @@ FOREIGN = [
     ({"encoding": {}}, "encoding"),
     ({"encoding": [1]}, "encoding"),
     ({"arrays": KeyError}, "damaged"),
-    ({"arrays": {"file": "model.safetensors", "sha256": "0" * 64}}, "model.safetensors is damaged: its checksum"),
+    ({"arrays": {"file": "model.safetensors", "sha256": "0" * 64, "bytes": 9}}, "model.safetensors is damaged: it has"),
+    ({"arrays": {"file": "model.safetensors", "sha256": "0" * 64}}, "model.json is damaged: 'bytes' is missing"),
 ]
 
 

@@ -98,8 +98,8 @@ def document(path):
 
 
 def arrays(path):
-    sha256 = write_arrays(path, {"1.W": np.arange(6.0).reshape(2, 3), "1.b": np.zeros(2, dtype=np.float32)})
-    return lambda: read_arrays(path, sha256)
+    about = write_arrays(path, {"1.W": np.arange(6.0).reshape(2, 3), "1.b": np.zeros(2, dtype=np.float32)})
+    return lambda: read_arrays(path, about)
 
 
 KINDS = pytest.mark.parametrize("write", [document, arrays], ids=lambda write: write.__name__)
@@ -167,10 +167,10 @@ def test_bytes_with_the_right_checksum_that_are_no_arrays(tmp_path):
     path = tmp_path / "x.safetensors"
     write_bytes(path, b"not safetensors")
     with pytest.raises(ModelFileError, match=r"x\.safetensors is damaged"):
-        read_arrays(path, storage.digest(b"not safetensors"))
+        read_arrays(path, {"sha256": storage.digest(b"not safetensors"), "bytes": 15})
 
 
-READERS = [read_bytes, read_document, lambda path: read_arrays(path, "0")]
+READERS = [read_bytes, read_document, lambda path: read_arrays(path, {"sha256": "0", "bytes": 0})]
 
 
 @pytest.mark.parametrize("read", READERS)

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from glassnet.errors import ConfigError
 from glassnet.messages import say
-from glassnet.reading import read_all
+from glassnet.reading import read_all, shortened
 
 B = TypeVar("B", bound="Branch")
 
@@ -33,7 +33,7 @@ class Branch(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     @classmethod
-    def make(cls, **values: Any) -> Self:
+    def make(cls, /, **values: Any) -> Self:
         """The branch of these values, or ConfigError naming the first that is wrong."""
         try:
             return cls(**values)
@@ -168,7 +168,9 @@ def parse_config(content: bytes, path: Path) -> dict[str, Any]:
         text = content.decode()
         tree = json.loads(text) if kind == "JSON" else tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(say("{path} is not valid {kind}: {error}", path=path, kind=kind, error=error)) from error
+        raise ConfigError(
+            say("{path} is not valid {kind}: {error}", path=path, kind=kind, error=shortened(str(error)))
+        ) from error
     if not isinstance(tree, dict):
         raise ConfigError(say("{path} must hold options by name", path=path))
     return tree
@@ -190,10 +192,12 @@ def _first_problem(cls: type[BaseModel], error: ValidationError) -> str:
     path = [part for part in problem["loc"] if isinstance(part, int) or part.isidentifier()]  # without pydantic's tags
     where = ".".join(map(str, path)) or cls.__name__
     if problem["type"] == "extra_forbidden":
+        *parents, name = map(str, problem["loc"])
+        where = shortened(".".join([*parents, name]))
         branch: Any = cls
-        for part in path[:-1]:
+        for part in parents:
             branch = branch.model_fields[part].annotation
-        close = difflib.get_close_matches(str(path[-1]), branch.model_fields, n=1)
+        close = difflib.get_close_matches(name, branch.model_fields, n=1)
         hint = say(" Did you mean {close!r}?", close=close[0]) if close else ""
         known = ", ".join(branch.model_fields)
         return say(
@@ -202,7 +206,10 @@ def _first_problem(cls: type[BaseModel], error: ValidationError) -> str:
     if problem["type"] == "missing":
         return say("the option {where!r} is missing", where=where)
     return say(
-        "bad value for {where!r}: {came!r}; {reason}", where=where, came=problem["input"], reason=_reason(problem)
+        "bad value for {where!r}: {came}; {reason}",
+        where=where,
+        came=shortened(repr(problem["input"])),
+        reason=_reason(problem),
     )
 
 
@@ -224,4 +231,4 @@ def _reason(problem: Any) -> str:
         "model_type": lambda: say("it must hold options by name"),
     }
     known = texts.get(problem["type"])
-    return known() if known else str(problem["msg"])
+    return known() if known else shortened(str(problem["msg"]))

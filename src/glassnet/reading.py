@@ -20,7 +20,7 @@ UNPACKED_FREELY = 256 << 20
 UNPACKED_RATIO = 200
 """What is packed may unpack to 256 MiB, or to 200 times its size if that is more. (Text shrinks to a tenth or so.)"""
 
-_LONGEST = 300  # characters of another library's message that are shown
+_LONGEST = 200  # characters of another library's message that are shown
 
 
 @contextmanager
@@ -41,9 +41,9 @@ def refused_as(kind: type[InputError], what: object, form: str = "", *, damaged:
     """
     try:
         yield
-    except kind:
-        raise
     except Exception as error:
+        if isinstance(error, kind) and str(what) in str(error):
+            raise
         if damaged:
             raise kind(say("{path} is damaged: {error}", path=what, error=_reason(error))) from error
         raise unreadable(kind, what, error, form) from error
@@ -64,8 +64,13 @@ def _reason(error: BaseException) -> str:
         return say("{name} is missing", name=error)
     if isinstance(error, RecursionError):
         return say("it is nested too deeply")
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+    return shortened(str(error).strip() or type(error).__name__)
+
+
+def shortened(text: str) -> str:
+    """The first line of a text from elsewhere, as it can be shown: not too long, and without control characters."""
+    line = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text.splitlines()[0])
+    return line if len(line) <= _LONGEST else line[:_LONGEST] + "…"
 
 
 def opened(path: Path, *, follow: bool = True) -> IO[bytes]:
@@ -96,14 +101,12 @@ def opened(path: Path, *, follow: bool = True) -> IO[bytes]:
         raise
 
 
-def read_all(path: Path, *, follow: bool = True, most: int | None = None) -> bytes:
-    """A plain file's content; OSError if it is none, has more than ``most`` bytes, or does not fit into memory."""
+def read_all(path: Path, *, most: int, follow: bool = True) -> bytes:
+    """A plain file's content; OSError if it is none, or has more than ``most`` bytes."""
     with opened(path, follow=follow) as file:
         size = os.fstat(file.fileno()).st_size
-        free = available_memory()
-        limits = [limit for limit in (most, free) if limit is not None]
-        if limits and size > min(limits):
-            text = say("it has {size}, more than {most}", size=size_text(size), most=size_text(min(limits)))
+        if size > most:
+            text = say("it has {size}, more than {most}", size=size_text(size), most=size_text(most))
             raise OSError(errno.EFBIG, text)
         return file.read()
 

@@ -23,10 +23,21 @@ from pydantic import BaseModel
 
 from glassnet.activations import ACTIVATIONS
 from glassnet.arrays import as_dense
-from glassnet.config import BRANCHES, RunConfig, TrainingConfig, branch_of, parse_config
+from glassnet.config import BRANCHES, RunConfig, TrainingConfig, branch_of
 from glassnet.data import Arrays, Source, Table, TargetEncoding, load_source, split
 from glassnet.data.examples import Examples
-from glassnet.errors import ConfigError, DataError, ModelFileError, NotFiniteError
+from glassnet.errors import ConfigError, DataError, NotFiniteError
+from glassnet.folders import (
+    CONFIG,
+    HISTORY,
+    RESULTS,
+    SNAPSHOTS,
+    config_of,
+    load_model,
+    read_history,
+    read_snapshots,
+    whole,
+)
 from glassnet.layers import Dense
 from glassnet.lock import LOCK, check_free, locked
 from glassnet.losses import loss as make_loss
@@ -35,26 +46,17 @@ from glassnet.model import MANIFEST, Model, fit_encodings
 from glassnet.network import Network
 from glassnet.optimisers import OPTIMISERS, Updater
 from glassnet.schedules import SCHEDULES
-from glassnet.storage import (
-    damaged,
-    digest,
-    read_bytes,
-    read_document,
-    remove_leftovers,
-    write_bytes,
-    write_document,
-)
+from glassnet.storage import digest, read_bytes, remove_leftovers, write_bytes, write_document
 from glassnet.trace import Trace, trace
 from glassnet.training import Callback, History, Trainer, pretrain
 from glassnet.training.checkpoint import KEEP
 from glassnet.training.interruption import halted_by_signals
 from glassnet.training.preparation import default_batch_size
-from glassnet.training.recording import Recorder, Snapshot, from_jsonl, to_jsonl
+from glassnet.training.recording import Recorder, Snapshot, to_jsonl
 from glassnet.training.resuming import BEGUN, CHECKPOINTS, Resuming, check_resumable, describe
 from glassnet.training.trainer import HALTED
 
-CONFIG, HISTORY, RESULTS, FIGURES = "config.json", "history.jsonl", "results.json", "figures"
-SNAPSHOTS, EVENTS = "snapshots.jsonl", "tensorboard"
+FIGURES, EVENTS = "figures", "tensorboard"
 WRITTEN = (CONFIG, HISTORY, RESULTS, SNAPSHOTS, "model.json", "model.safetensors")
 TASK_LOSS = {"classification": "cross_entropy", "multilabel": "binary_cross_entropy", "regression": "squared_error"}
 
@@ -821,74 +823,6 @@ def plain(config: RunConfig) -> dict[str, Any]:
     return tree
 
 
-def is_run(folder: Path) -> bool:
-    """Whether the folder holds a run, or only a model."""
-    return (folder / CONFIG).exists()
-
-
-def check_run(folder: Path) -> None:
-    """ConfigError if the folder holds no run."""
-    if not is_run(folder):
-        raise ConfigError(say("{folder} holds no run: there is no {name}", folder=folder, name=CONFIG))
-
-
-def config_of(folder: Path) -> RunConfig:
-    """A run's configuration, with every choice made; InputError if the folder holds no run, or it is damaged."""
-    return RunConfig.make(**tree_of(folder))
-
-
-def tree_of(folder: Path) -> dict[str, Any]:
-    """The same as plain data."""
-    check_run(folder)
-    return parse_config(_recorded(folder, CONFIG), folder / CONFIG)
-
-
-def read_results(folder: Path) -> dict[str, Any]:
-    """A run's ``results.json``: the figures of its test set, and the SHA-256 of its other files."""
-    return read_document(folder / RESULTS)
-
-
-def read_history(folder: Path) -> History:
-    """A run's history, or ModelFileError."""
-    content = _recorded(folder, HISTORY)
-    with damaged(folder / HISTORY):
-        history = History.from_jsonl(content.decode())
-        _ = history.seconds
-        return history
-
-
-def load_model(folder: Path) -> Model:
-    """A run's model, or ModelFileError if it is damaged or of another run than the rest of the folder."""
-    path = folder / MANIFEST
-    before = read_bytes(path) if path.exists() else b""
-    model = Model.load(folder)
-    if is_run(folder) and _recorded(folder, MANIFEST) != before:
-        check_free(folder)
-        raise _foreign(path)
-    return model
-
-
-def _recorded(folder: Path, name: str) -> bytes:
-    """The content of one of a run's files; ModelFileError unless it is what the run wrote."""
-    content = read_bytes(folder / name)
-    with damaged(folder / RESULTS):
-        expected = read_results(folder)["files"].get(name)
-    if digest(content) != expected:
-        check_free(folder)
-        raise _foreign(folder / name)
-    return content
-
-
-def _foreign(path: Path) -> ModelFileError:
-    text = say(
-        "{path} is damaged or was changed: it is not what the run wrote ({results} has its SHA-256); put the right "
-        "file there, or train the run again",
-        path=path,
-        results=RESULTS,
-    )
-    return ModelFileError(text)
-
-
 # A run looked into
 
 
@@ -930,13 +864,13 @@ def look_into(folder: Path, note: Note = lambda text: None) -> Inside:
     InputError
         If the folder holds no run, or its data are not at hand.
     """
-    config = config_of(folder)
+    config, model, history, snapshots = whole(
+        folder, lambda: (config_of(folder), load_model(folder), read_history(folder), read_snapshots(folder))
+    )
     if config.data.source is None:
         raise ConfigError(say("the run does not say which data it was trained on, so it cannot be repeated"))
-    model, history = load_model(folder), read_history(folder)
     recorder = Recorder()
     job = ready(config, [recorder], lambda text: None, storable=False)
-    snapshots = read_snapshots(folder)
     if not snapshots:
         note(say("the run took no snapshots (--record): it is trained again for them"))
         again = job.trainer.fit(job.train_set, job.validation_set)
@@ -945,12 +879,3 @@ def look_into(folder: Path, note: Note = lambda text: None) -> Inside:
         if losses[: len(before)] != before[: len(losses)]:
             note(say("it did not go the same way: its data, the machine or the number of threads are others now"))
     return Inside(folder, config, model, history, snapshots, job.train_set, job.validation_set, job.test_set)
-
-
-def read_snapshots(folder: Path) -> list[Snapshot]:
-    """A run's snapshots, none if it took none; ModelFileError if they cannot be read."""
-    if not (folder / SNAPSHOTS).exists():
-        return []
-    content = _recorded(folder, SNAPSHOTS)
-    with damaged(folder / SNAPSHOTS):
-        return from_jsonl(content.decode())

@@ -21,7 +21,7 @@ import safetensors.numpy
 
 from glassnet.errors import ModelFileError
 from glassnet.messages import say
-from glassnet.reading import read_all, refused_as
+from glassnet.reading import opened, read_all, refused_as
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -65,10 +65,14 @@ def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
                 path.unlink()
 
 
-def read_bytes(path: Path, *, follow: bool = False) -> bytes:
-    """A plain file's content, or ModelFileError naming it. A symbolic link is refused, unless ``follow``."""
+MOST_TEXT = 256 << 20
+"""The most bytes of a document, a history and their like."""
+
+
+def read_bytes(path: Path) -> bytes:
+    """A plain file's content; ModelFileError if it has more than 256 MiB, or is a symbolic link."""
     with refused_as(ModelFileError, path):
-        return read_all(path, follow=follow)
+        return read_all(path, follow=False, most=MOST_TEXT)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -117,18 +121,23 @@ def damaged(path: Path) -> AbstractContextManager[None]:
     return refused_as(ModelFileError, path, damaged=True)
 
 
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
-    """Write arrays as safetensors; the file's SHA-256."""
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Write arrays as safetensors; what :func:`read_arrays` wants to know of the file."""
     content = safetensors.numpy.save({name: np.asarray(array, order="C") for name, array in arrays.items()})
     write_bytes(path, content)
-    return digest(content)
+    return {"sha256": digest(content), "bytes": len(content)}
 
 
-def read_arrays(path: Path, sha256: str) -> dict[str, np.ndarray]:
-    """Read what :func:`write_arrays` wrote; ModelFileError unless its SHA-256 is the given one."""
-    content = read_bytes(path)
-    with damaged(path):
-        if digest(content) != sha256:
+def read_arrays(path: Path, about: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Read what :func:`write_arrays` wrote; ModelFileError unless it is the same to the byte."""
+    with refused_as(ModelFileError, path):
+        file = opened(path, follow=False)
+    with file, damaged(path):
+        found, expected = os.fstat(file.fileno()).st_size, about["bytes"]
+        if found != expected:  # so that no more is read than there should be
+            raise ValueError(say("it has {found:,} bytes, not {expected:,}", found=found, expected=expected))
+        content = file.read()
+        if digest(content) != about["sha256"]:
             raise ValueError(say("its checksum does not match its content"))
         return {name: np.array(array) for name, array in safetensors.numpy.load(content).items()}
 
@@ -140,8 +149,8 @@ def write_pair(manifest: Path, content: Mapping[str, Any], file: str, arrays: Ma
     process is killed, either the old pair can be read or the new one.
     """
     place = manifest.with_name(file)
-    sha256 = write_arrays(_waiting(place), arrays)
-    write_document(manifest, {**content, "arrays": {"file": file, "sha256": sha256}})
+    about = write_arrays(_waiting(place), arrays)
+    write_document(manifest, {**content, "arrays": {"file": file, **about}})
     try:
         _waiting(place).replace(place)
         _sync_folder(place.parent)
@@ -169,15 +178,19 @@ def read_pair(manifest: Path, file: str, form: str, version: int) -> tuple[dict[
         )
         raise ModelFileError(text)
     with damaged(manifest):
-        if content["arrays"]["file"] != file:
-            raise ValueError(say("it names the file {name!r}, not {file!r}", name=content["arrays"]["file"], file=file))
-        sha256 = content["arrays"]["sha256"]
+        about = content["arrays"]
+        if about["file"] != file:
+            raise ValueError(say("it names the file {name!r}, not {file!r}", name=about["file"], file=file))
+        if not isinstance(about["bytes"], int) or not isinstance(about["sha256"], str):
+            raise ValueError(say("{name} has a value of another kind", name="arrays"))
     place = manifest.with_name(file)
     try:
-        return content, read_arrays(place, sha256)
+        return content, read_arrays(place, about)
     except ModelFileError:
         with suppress(ModelFileError):
-            return content, read_arrays(_waiting(place), sha256)
+            return content, read_arrays(_waiting(place), about)
+        if read_document(manifest) != content:  # both were replaced meanwhile
+            return read_pair(manifest, file, form, version)
         raise
 
 

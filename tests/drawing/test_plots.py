@@ -17,8 +17,8 @@ from glassnet.drawing.plots import KINDS, Shown, plot, series, that_apply
 from glassnet.drawing.plots.kinds import figure_of, labels
 from glassnet.drawing.report import _colours, write_report
 from glassnet.errors import ConfigError, InputError
+from glassnet.folders import SNAPSHOTS
 from glassnet.messages import use_language
-from glassnet.runs import SNAPSHOTS
 from glassnet.training import History
 
 LONG = "a-run-with-a-name-that-is-longer-than-any-legend-could-hold-0123456789"

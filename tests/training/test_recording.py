@@ -6,8 +6,9 @@ import pytest
 import glassnet
 from glassnet import backprop
 from glassnet.errors import ConfigError, ModelFileError
+from glassnet.folders import RESULTS, SNAPSHOTS, read_snapshots
 from glassnet.network import Network
-from glassnet.runs import RESULTS, SNAPSHOTS, look_into, read_snapshots
+from glassnet.runs import look_into
 from glassnet.storage import digest, write_document
 from glassnet.training import Recorder, Trainer
 from glassnet.training.recording import BINS, SHARES, Distribution, from_jsonl, to_jsonl, twins

@@ -163,8 +163,8 @@ def batch_of_run(
     run: Path, source: str | None, rows: int | None = None
 ) -> tuple[Network, Loss, np.ndarray, np.ndarray, Regularisation]:
     """A run's network and loss, the first rows of the source (all if None; else of its own data), and its penalties."""
+    from glassnet.folders import config_of, is_run, load_model
     from glassnet.regularisers import Regularisation
-    from glassnet.runs import config_of, is_run, load_model
 
     model, training = load_model(run), None
     if is_run(run):  # else a model without a run
@@ -182,8 +182,8 @@ def batch_of_run(
 
 def updater_of_run(run: Path) -> tuple[Updater, float | None, Any]:
     """A run's rules for a step, without what its optimiser remembered; its learning rate; and its data's source."""
+    from glassnet.folders import config_of, is_run
     from glassnet.optimisers import SGD, Updater
-    from glassnet.runs import config_of, is_run
     from glassnet.training.trainer import make_updater
 
     if not is_run(run):

@@ -85,7 +85,7 @@ def command(
 
 def _that_apply(run: Path, model: Model) -> tuple[str, ...]:
     """All kinds but those that show what the run does not have."""
-    from glassnet.runs import HISTORY
+    from glassnet.folders import HISTORY
 
     lacks = {"dropout": all(layer.kind != "dropout" for layer in model.network.layers)}
     lacks["curves"] = not (run / HISTORY).exists()
@@ -122,7 +122,7 @@ def _draw(
 ) -> None:
     """One picture."""
     from glassnet import drawing
-    from glassnet.runs import config_of, read_history
+    from glassnet.folders import config_of, read_history
 
     if model is None or kind == "curves":
         drawing.draw_curves(

@@ -39,7 +39,7 @@ def command(run: RunArgument, source: SourceArgument, as_json: JsonOption = Fals
 
 def _remark(run: Path, source: str) -> None:
     """Say so if the rows are those of the run, most of which it was trained on."""
-    from glassnet.runs import is_run, tree_of
+    from glassnet.folders import is_run, tree_of
 
     if is_run(run) and tree_of(run).get("data", {}).get("source") == source:
         print(say("these rows include those that the model was trained on; the run's own test figures: glassnet info"))

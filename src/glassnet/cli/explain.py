@@ -55,8 +55,8 @@ def command(
 ) -> int:
     """Explain and print."""
     from glassnet.arrays import as_dense
+    from glassnet.folders import load_model
     from glassnet.inspection import explain
-    from glassnet.runs import load_model
 
     if form not in FORMATS:
         raise ConfigError(say("unknown format {name!r}; choose one of: {known}", name=form, known=", ".join(FORMATS)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from glassnet.cli.common import JsonOption, RunArgument, print_figures, print_json, print_table
 from glassnet.messages import say
 from glassnet.registry import component_text
@@ -16,14 +18,28 @@ def help_text() -> str:
 
 def command(run: RunArgument, as_json: JsonOption = False) -> int:
     """Print the run's network, training and results."""
-    from glassnet.config import RunConfig
-    from glassnet.runs import is_run, load_model, read_history, read_results, tree_of
+    from glassnet.folders import (
+        RESULTS,
+        config_of,
+        is_run,
+        load_model,
+        read_history,
+        read_results,
+        tree_of,
+        whole,
+    )
+    from glassnet.storage import damaged
 
-    model = load_model(run)
-    config, results, history = {}, {}, None
+    config: dict[str, Any] = {}
+    results: dict[str, Any] = {}
+    history = None
     if is_run(run):
-        config, results, history = tree_of(run), read_results(run), read_history(run)
-        RunConfig.make(**config)
+        config, results, history, model = whole(
+            run, lambda: (tree_of(run), read_results(run), read_history(run), load_model(run))
+        )
+        config_of(run)  # that its values can be used
+    else:
+        model = load_model(run)
     training = config.get("training", {})
     engine = results.get("engine")
     if as_json:
@@ -63,5 +79,6 @@ def command(run: RunArgument, as_json: JsonOption = False) -> int:
         facts.append((say("seconds of training"), f"{history.seconds:.2f}"))
     print_table(say("training"), (say("fact"), say("value")), facts)
     if results.get("test"):
-        print_figures(results["test"])
+        with damaged(run / RESULTS):
+            print_figures(results["test"])
     return 0

@@ -79,7 +79,7 @@ def _numbers(text: str) -> list[int]:
 
 def _of_rows(run: Path, source: str | None, rows: list[int]) -> tuple[Trace, list[int], list[int], Model]:
     from glassnet.arrays import as_dense
-    from glassnet.runs import load_model
+    from glassnet.folders import load_model
     from glassnet.trace import checked_rows, trace
 
     model = load_model(run)
@@ -94,7 +94,8 @@ def _of_rows(run: Path, source: str | None, rows: list[int]) -> tuple[Trace, lis
 
 
 def _of_step(run: Path, step: int, places: list[int]) -> tuple[Trace, list[int], list[int], Model, str]:
-    from glassnet.runs import config_of, replay
+    from glassnet.folders import config_of
+    from glassnet.runs import replay
     from glassnet.trace import checked_rows
 
     moment = replay(config_of(run), step)

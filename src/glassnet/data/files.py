@@ -104,6 +104,10 @@ def read_parquet(path: Path) -> pa.Table:
                 _check_free(pa.total_allocated_bytes() - before, free, path)
             table = pa.Table.from_batches(batches, file.schema_arrow)
             table.validate(full=True)
+            if table.num_rows != metadata.num_rows:
+                raise ValueError(
+                    say("it has {found:,} rows, not {expected:,}", found=table.num_rows, expected=metadata.num_rows)
+                )
         for name in texts:
             place, column = table.schema.get_field_index(name), table.column(name)
             if pa.types.is_dictionary(column.type):
@@ -238,7 +242,8 @@ def _header(path: Path) -> str:
             most=MOST_COLUMNS,
         )
         raise DataError(text)
-    fields = next(csv.reader([names], delimiter=separator))
+    with _any_length():
+        fields = next(csv.reader([names], delimiter=separator))
     if all(map(_is_number, fields)) and not all(field.strip().isdigit() for field in fields):
         text = say(
             "the first line of {file} holds numbers ({line}), not the names of columns; add a line of names above it",
@@ -272,17 +277,33 @@ def _lines(path: Path) -> Iterator[io.BufferedReader]:
 
 
 @contextmanager
-def _rows(path: Path) -> Iterator[io.TextIOWrapper]:
-    """The file as the text that Python's csv module reads."""
-    with _lines(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-        yield text
+def _rows(path: Path, separator: str, *, strict: bool = False) -> Iterator[Any]:
+    """The file as Python's csv module reads it."""
+
+    def lines(text: io.TextIOWrapper) -> Iterator[str]:
+        while line := text.readline(_BLOCK):
+            if len(line) == _BLOCK:
+                raise ValueError(say("a line is longer than {size}", size=size_text(_BLOCK)))
+            yield line
+
+    with _lines(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text, _any_length():
+        yield csv.reader(lines(text), delimiter=separator, strict=strict)
+
+
+@contextmanager
+def _any_length() -> Iterator[None]:
+    """Within a block, Python's csv module reads values of any length."""
+    limit = csv.field_size_limit(sys.maxsize)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _bad_csv(path: Path, separator: str, error: Exception) -> InputError:
     """What is wrong with a CSV file that Arrow could not read: the first line with too many or too few values."""
     try:
-        with _rows(path) as text:
-            rows = csv.reader(text, delimiter=separator)
+        with _rows(path, separator) as rows:
             expected = len(next(rows))
             line = rows.line_num + 1
             for row in rows:
@@ -300,7 +321,7 @@ def _bad_csv(path: Path, separator: str, error: Exception) -> InputError:
                 line = rows.line_num + 1
     except UnicodeDecodeError:
         return _not_utf8(path)
-    except (csv.Error, StopIteration):
+    except (csv.Error, ValueError, StopIteration):
         pass
     return unreadable(DataError, path, error, "CSV")
 
@@ -310,23 +331,18 @@ def _check_quotes(path: Path, separator: str, expected: int) -> None:
 
     Arrow does not mind if one is open at the end of the file, or text follows on one that closes a value.
     """
-    limit = csv.field_size_limit(sys.maxsize)
-    try:
-        with _rows(path) as text:
-            rows = csv.reader(text, delimiter=separator, strict=True)
-            try:
-                found = sum(1 for row in rows if row) - 1
-            except csv.Error as error:
-                message = say(
-                    "{file}, line {line:,}: a quotation mark is out of place or never closed ({error}); a value that "
-                    "holds one needs quotes around it, and the mark written twice",
-                    file=path,
-                    line=rows.line_num,
-                    error=error,
-                )
-                raise DataError(message) from error
-    finally:
-        csv.field_size_limit(limit)
+    with _rows(path, separator, strict=True) as rows:
+        try:
+            found = sum(1 for row in rows if row) - 1
+        except csv.Error as error:
+            text = say(
+                "{file}, line {line:,}: a quotation mark is out of place or never closed ({error}); a value that "
+                "holds one needs quotes around it, and the mark written twice",
+                file=path,
+                line=rows.line_num,
+                error=error,
+            )
+            raise DataError(text) from error
     if found != expected:
         raise DataError(say("{file}: the quotation marks in it leave open how many rows there are", file=path))
 
@@ -335,7 +351,7 @@ def _not_utf8(path: Path) -> DataError:
     """Says which line of a text file is not UTF-8."""
     number = 0
     with _lines(path) as file:
-        for line in file:
+        while line := file.readline(_BLOCK):
             number += 1
             try:
                 line.decode("utf-8")

@@ -154,7 +154,8 @@ def _load_folder(path: Path, target: str | int | None, need_target: bool) -> Sou
             raise DataError(say("{folder} has no file of training images (train-images-idx3-ubyte)", folder=path))
         test = _images(images["t10k"], need_target) if "t10k" in images else None
         return Source(path.resolve().name, _images(images["train"], need_target), test)
-    tables = [entry for entry in entries if entry.name.lower().endswith(files.PARQUET_ENDINGS)]
+    # also what is no file: it is refused where it is read, not left out
+    tables = sorted(entry for entry in path.iterdir() if entry.name.lower().endswith(files.PARQUET_ENDINGS))
     if tables:
         return Source(path.resolve().name, _table(files.read_parquet_folder(tables), target, need_target, path))
     text = say(

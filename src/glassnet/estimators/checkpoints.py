@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glassnet.data.examples import Examples
-from glassnet.errors import ConfigError, GlassnetWarning
+from glassnet.errors import ConfigError, GlassnetWarning, ModelFileError
 from glassnet.lock import check_free, locked
 from glassnet.messages import say
+from glassnet.reading import refused_as
 from glassnet.training.checkpoint import CheckpointWriter, Interval, fingerprint, latest
 from glassnet.training.interruption import halted_by_signals
 from glassnet.training.resuming import differences, told
@@ -55,7 +56,8 @@ def checkpoints(
         newest = latest(folder, _warn) if estimator.resume else None
         if newest is not None:
             _check(folder, newest.about, about, estimator)
-            trainer.resume(newest.state)
+            with refused_as(ModelFileError, folder, damaged=True):
+                trainer.resume(newest.state)
         writer = CheckpointWriter(folder, estimator.checkpoint_every, about=about, fresh=newest is None)
         trainer.callbacks.append(writer)
         with halted_by_signals(trainer):

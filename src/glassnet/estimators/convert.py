@@ -151,7 +151,9 @@ def _restore(estimator: BaseMLP, manifest: dict[str, Any], arrays: dict[str, np.
         if name in arrays:
             setattr(estimator, name, arrays[name])
     estimator.history_ = None
-    _ = estimator._network()  # that the shapes fit
+    sizes = estimator._network().sizes  # which looks whether the shapes fit
+    if (estimator.n_features_in_, estimator.n_outputs_) != (sizes[0], sizes[-1]):
+        raise ValueError(say("{name} has a value of another kind", name="n_features_in_"))
 
 
 def _binarizer(classes: np.ndarray, *, multilabel: bool) -> LabelBinarizer:

@@ -2,7 +2,7 @@
 
 One file holds one checkpoint::
 
-    glassnet checkpoint 1 <SHA-256 of all that follows this line>
+    glassnet checkpoint 1 <SHA-256 of all that follows this line> <its length>
     <length of the JSON, 8 bytes> <JSON: plain data> <safetensors: arrays>
 
 It is written under a temporary name, flushed to the disk, and then gets its name in one step; so it is whole or not
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import time
 import warnings
@@ -30,7 +31,8 @@ from glassnet.arrays import is_sparse
 from glassnet.data.examples import Examples
 from glassnet.errors import ConfigError, GlassnetWarning, ModelFileError
 from glassnet.messages import say
-from glassnet.storage import damaged, digest, read_bytes, read_json, remove_leftovers, write_bytes
+from glassnet.reading import opened
+from glassnet.storage import damaged, digest, read_json, remove_leftovers, write_bytes
 from glassnet.training.callbacks import Callback
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ KEEP = 2
 _MAGIC = b"glassnet checkpoint %d " % VERSION
 _NAME = re.compile(r"checkpoint-(\d{6,})\.ckpt")
 _ARRAY = "\x00array"  # the key under which the plain data name an array
+_LONGEST_HEAD = 200
 _LOOK_SECONDS = 0.2  # so often, about, the clock is looked at
 
 
@@ -66,7 +69,7 @@ class Checkpoint:
         arrays: dict[str, np.ndarray] = {}
         text = json.dumps({"state": _split(self.state, arrays), "about": self.about}, ensure_ascii=True).encode()
         body = len(text).to_bytes(8, "little") + text + safetensors.numpy.save(arrays)
-        return _MAGIC + digest(body).encode() + b"\n" + body
+        return _head(body) + body
 
     @classmethod
     def from_bytes(cls, content: bytes, path: Path) -> Checkpoint:
@@ -75,12 +78,16 @@ class Checkpoint:
         with damaged(path):
             if not head.startswith(_MAGIC):
                 raise ValueError(say("it does not begin as a checkpoint does"))
-            if head[len(_MAGIC) :] != digest(body).encode():
+            if head + b"\n" != _head(body):
                 raise ValueError(say("its checksum does not match its content"))
             length = int.from_bytes(body[:8], "little")
             tree = read_json(body[8 : 8 + length])
             arrays = safetensors.numpy.load(body[8 + length :])
             return cls(_join(tree["state"], arrays), tree["about"])
+
+
+def _head(body: bytes) -> bytes:
+    return b"%s%s %d\n" % (_MAGIC, digest(body).encode(), len(body))
 
 
 def _split(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
@@ -129,7 +136,12 @@ def _number(path: Path) -> int:
 
 def load(path: Path) -> Checkpoint:
     """A checkpoint, or ModelFileError if it is missing or damaged."""
-    return Checkpoint.from_bytes(read_bytes(path), path)
+    with damaged(path), opened(path, follow=False) as file:
+        head = file.readline(_LONGEST_HEAD)
+        length = head.split()[-1] if head.startswith(_MAGIC) and head.endswith(b"\n") else b""
+        if length != b"%d" % (os.fstat(file.fileno()).st_size - len(head)):
+            raise ValueError(say("it does not begin as a checkpoint does, or its length is another"))
+        return Checkpoint.from_bytes(head + file.read(), path)
 
 
 def newest(folder: Path, note: Callable[[str], None] = lambda text: None) -> tuple[Path, Checkpoint] | None:
@@ -138,6 +150,8 @@ def newest(folder: Path, note: Callable[[str], None] = lambda text: None) -> tup
         try:
             return path, load(path)
         except ModelFileError as error:
+            if not path.exists() and path not in files(folder):  # it was pruned meanwhile
+                return newest(folder, note)
             note(str(error))
     return None
 

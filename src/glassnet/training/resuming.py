@@ -15,7 +15,7 @@ from glassnet.config import RunConfig, branch_of
 from glassnet.data.examples import Examples
 from glassnet.errors import ConfigError, GlassnetWarning, InputError, ModelFileError
 from glassnet.messages import say
-from glassnet.reading import refused_as
+from glassnet.reading import unreadable
 from glassnet.storage import damaged, read_document, write_document
 from glassnet.training.checkpoint import KEEP, Checkpoint, CheckpointWriter, files, fingerprint, load, newest
 from glassnet.training.trainer import Trainer
@@ -138,8 +138,12 @@ class Resuming:
             about["every"] = every
             changed = self._checked(folder, before, about)
             if checkpoint is not None:
-                with refused_as(InputError, place, damaged=True):
+                try:
                     _put(trainer, checkpoint.state, changed, rows)
+                except InputError:
+                    raise
+                except Exception as error:
+                    raise unreadable(ModelFileError, place, error) from error
                 note(_where(trainer))
                 _drop_damaged(place)
         writer = CheckpointWriter(place, every, keep=self.keep, about=about, fresh=not self.resume)

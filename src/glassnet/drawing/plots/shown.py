@@ -9,9 +9,10 @@ from pathlib import Path
 from glassnet.config import RunConfig
 from glassnet.data.examples import Examples
 from glassnet.errors import InputError
+from glassnet.folders import check_run, config_of, load_model, read_history, read_snapshots
 from glassnet.messages import say
 from glassnet.model import Model
-from glassnet.runs import Inside, check_run, config_of, load_model, look_into, read_history, read_snapshots
+from glassnet.runs import Inside, look_into
 from glassnet.training import History, Snapshot
 
 

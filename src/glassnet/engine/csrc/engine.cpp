@@ -1278,9 +1278,9 @@ void prepare_sparse(SparseBatch<T>& sparse, const Csr& x, bool drops, long sampl
 template <class T, bool pairs>
 Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const Interrupt& interrupt) {
   const long batch_rows = std::min<int64_t>(plan.batch, plan.rows - plan.first);
-  const int members = threads_for(3 * multiply_adds(examples, batch_rows));
+  const int most_members = threads_for(3 * multiply_adds(examples, batch_rows));
   const long most_panels = (batch_rows + n - 1) / n;
-  reserve(most_panels, members);
+  reserve(most_panels, most_members);
   if (spec_.sparse) {
     const Csr& x = *examples.csr;
     prepare_sparse(sparse_, x, spec_.dropouts[0].keep < 1, capacity_ * n);
@@ -1288,9 +1288,6 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
     sparse_.sorted.grow(x.longest * batch_rows * static_cast<long>(sizeof(typename PlainEntries<T, int32_t>::Entry)));
   }
 
-  // Samples are shared out, unless there are too few of them to go round: then units are, with a barrier after each
-  // layer.
-  const bool by_units = members > 1 && most_panels < members && !mixes_units_;
   const bool numeric = examples.classes == nullptr && loss_.kind != Loss::cross_entropy &&
                        loss_.kind != Loss::log_loss && loss_.kind != Loss::binary_cross_entropy;
   const long outputs = numeric ? spec_.sizes.back() : 0;
@@ -1303,18 +1300,25 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
   steps_done = 0;
   std::atomic<bool> not_finite{false};
   Watch watch(interrupt);
-  Barrier barrier(members);
+  Barrier barrier(most_members);
+  Pace pace(most_members);
 
-  run_team(members, [&](int member) {
+  run_team(most_members, [&](int member) {
     Scratch& own = scratch_[static_cast<size_t>(member)];
     own.not_finite = false;
-    const auto units_of = [&](const Layer<T, pairs>& layer, bool split) {
-      if (!split) return Range{0, layer.panels};
-      const long step = layer.width / n;
-      const Range share = share_of((layer.panels + step - 1) / step, member, members);
-      return Range{share.first * step, std::min(share.last * step, layer.panels)};
-    };
-    for (int64_t step = 0; step < plan.steps; step++) {
+    while (barrier.rest(member)) {
+      const int64_t step = steps_done;
+      if (step == plan.steps || watch.stopped() || not_finite.load(std::memory_order_relaxed)) break;
+      const int members = barrier.members();
+      // Samples are shared out, unless there are too few of them to go round: then units are, with a barrier after each
+      // layer.
+      const bool by_units = members > 1 && most_panels < members && !mixes_units_;
+      const auto units_of = [&](const Layer<T, pairs>& layer, bool split) {
+        if (!split) return Range{0, layer.panels};
+        const long width = layer.width / n;
+        const Range share = share_of((layer.panels + width - 1) / width, member, members);
+        return Range{share.first * width, std::min(share.last * width, layer.panels)};
+      };
       const long first = plan.first + step * plan.batch;
       const Rows rows{plan.order, first, std::min<int64_t>(plan.batch, plan.rows - first), plan.rows};
       Batch batch{&examples, rows, (rows.count + n - 1) / n, static_cast<double>(rows.count), true,
@@ -1413,10 +1417,11 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
         }
         steps_done = step + 1;
         watch.look();
+        barrier.resize(pace.next(members, barrier.slept()));
       }
-      barrier.wait();
-      if (watch.stopped() || not_finite.load(std::memory_order_relaxed)) return;
+      barrier.wait();  // nothing of what decides on the next step changes until all have arrived again
     }
+    if (member == 0) barrier.dismiss();
   });
   failed = not_finite.load();
   if (failed) steps_done--;

@@ -2,7 +2,9 @@
 // inherited by a fork, or to be shared with another library.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -16,17 +18,26 @@
 
 namespace glassnet::GLASSNET_ISA {
 
-// Waits for all members. It looks for a little while, which is what a balanced step needs, and then sleeps: where
-// another process holds a core, a member that waits must not take the other core from the one that works.
+// Where the members of a team wait for one another. A member looks for a little while, which is what a balanced step
+// needs, and then sleeps: where another process holds a core, a member that waits must not take the other core from the
+// one that works. Members may be left out for a time: they rest.
 class Barrier {
  public:
-  explicit Barrier(int members) : members_(members) {}
+  explicit Barrier(int members) : members_(members), next_(members) {}
+
+  // How many take part: members 0 to this.
+  int members() const { return members_.load(std::memory_order_acquire); }
+
+  // From the next wait on, when all have arrived there. For one member only.
+  void resize(int members) { next_.store(members, std::memory_order_relaxed); }
 
   void wait() {
-    if (members_ == 1) return;
+    const int members = members_.load(std::memory_order_relaxed);
+    if (members == 1) return change();
     const uint32_t generation = generation_.load(std::memory_order_acquire);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) == members_ - 1) {
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) == members - 1) {
       arrived_.store(0, std::memory_order_relaxed);
+      change();
       generation_.store(generation + 1, std::memory_order_release);
       generation_.notify_all();
       return;
@@ -35,14 +46,84 @@ class Barrier {
       if (generation_.load(std::memory_order_acquire) != generation) return;
       GLASSNET_PAUSE();
     }
+    const auto begun = std::chrono::steady_clock::now();
     generation_.wait(generation, std::memory_order_acquire);
+    slept_.fetch_add((std::chrono::steady_clock::now() - begun).count(), std::memory_order_relaxed);
+  }
+
+  // Sleeps until this member takes part; false if all is over.
+  bool rest(int member) {
+    for (;;) {
+      const int members = members_.load(std::memory_order_acquire);
+      if (members == over) return false;
+      if (member < members) return true;
+      members_.wait(members, std::memory_order_acquire);
+    }
+  }
+
+  // Lets the members that rest go.
+  void dismiss() {
+    members_.store(over, std::memory_order_release);
+    members_.notify_all();
+  }
+
+  // How long members slept here, all of them together, in seconds.
+  double slept() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::duration(slept_.load())).count();
   }
 
  private:
-  static constexpr int looks = 2000;
-  const int members_;
+  static constexpr int looks = 2000, over = -1;
+
+  void change() {
+    const int next = next_.load(std::memory_order_relaxed);
+    if (next == members_.load(std::memory_order_relaxed)) return;
+    members_.store(next, std::memory_order_release);
+    members_.notify_all();
+  }
+
+  alignas(64) std::atomic<int> members_;
+  std::atomic<int> next_;
+  std::atomic<std::chrono::steady_clock::duration::rep> slept_{0};
   alignas(64) std::atomic<int> arrived_{0};
   alignas(64) std::atomic<uint32_t> generation_{0};
+};
+
+// How many members should take part. Where other processes hold cores, those that have theirs wait for those that have
+// none, and fewer are quicker; so one is left out where much time is slept, and now and then all are tried again.
+class Pace {
+ public:
+  explicit Pace(int most) : most_(most) {}
+
+  // For the steps to come; asked after every step.
+  int next(int members, double slept) {
+    const double now = seconds(), passed = now - since_;
+    if (most_ == 1 || passed < window) return members;
+    const double share = members == 1 ? 0 : (slept - slept_) / (passed * (members - 1));
+    since_ = now;
+    slept_ = slept;
+    if (share > most_slept) {
+      left_ = pause_;
+      return members - 1;
+    }
+    if (members == most_) {
+      pause_ = shortest;
+      return most_;
+    }
+    left_ -= passed;
+    if (left_ > 0) return members;
+    pause_ = std::min(2 * pause_, longest);
+    return most_;
+  }
+
+ private:
+  static constexpr double window = 0.01, shortest = 0.05, longest = 0.4, most_slept = 0.25;
+  static double seconds() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  }
+
+  const int most_;
+  double since_ = seconds(), slept_ = 0, pause_ = shortest, left_ = 0;
 };
 
 // work(member) on `members` threads, the calling one as member 0.
