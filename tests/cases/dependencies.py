@@ -1,6 +1,6 @@
 """What glassnet depends on, and the least versions that are free of known holes.
 
-``python -m cases.dependencies`` (with tests/ in PYTHONPATH) prints the least version that pyproject.toml allows of each.
+``python -m cases.dependencies`` (with tests/ in PYTHONPATH) prints the least version of each that is allowed.
 """
 
 import sys
