@@ -1,4 +1,4 @@
-"""Nothing that glassnet does uses the network, and nothing that it reads is unpickled (tests/guard watches both)."""
+"""Nothing that glassnet does needs the network, and nothing that it reads is unpickled (tests/guard watches both)."""
 
 import os
 import re

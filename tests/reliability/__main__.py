@@ -111,7 +111,7 @@ ROWS = {
         f"{sum(f['reads'].values()):,}",
         f"whole {sum(f['whole'].values()):,}, told that it is in use {sum(f['in_use'].values())}, bad {len(f['bad'])}",
     ),
-    "at_once": of_tests("predictions, traces, trainings from 8 threads, forked, spawned, joblib's processes: same bits"),
+    "at_once": of_tests("predictions, traces, trainings from threads and processes of all kinds: same bits"),
     "policies": of_tests("skip, halve, checkpoints of failed runs, sparse inputs"),
 }
 
