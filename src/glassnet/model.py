@@ -301,6 +301,8 @@ class Model:
             network = Network.from_config(manifest["network"], arrays)
             target = None if manifest["target"] is None else TargetEncoding.from_json(manifest["target"])
             encoding = None if manifest["encoding"] is None else Encoding.from_json(manifest["encoding"])
+            if not isinstance(manifest["target_name"], (str, type(None))):
+                raise TypeError(say("{name} has a value of another kind", name="target_name"))
             inputs, outputs = network.sizes[0], network.sizes[-1]
             if encoding is not None and encoding.n_features != inputs:
                 raise ShapeError(say("{n} features go into {inputs} inputs", n=encoding.n_features, inputs=inputs))

@@ -60,17 +60,19 @@ def _reason(error: BaseException) -> str:
     """Why, in one line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, InputError):
+        return shortened(str(error), 5 * _LONGEST)
     if isinstance(error, KeyError):
-        return say("{name} is missing", name=error)
+        return say("{name} is missing", name=shortened(str(error)))
     if isinstance(error, RecursionError):
         return say("it is nested too deeply")
     return shortened(str(error).strip() or type(error).__name__)
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, longest: int = _LONGEST) -> str:
     """The first line of a text from elsewhere, as it can be shown: not too long, and without control characters."""
     line = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text.splitlines()[0])
-    return line if len(line) <= _LONGEST else line[:_LONGEST] + "…"
+    return line if len(line) <= longest else line[:longest] + "…"
 
 
 def opened(path: Path, *, follow: bool = True) -> IO[bytes]:
@@ -114,15 +116,24 @@ def read_all(path: Path, *, most: int, follow: bool = True) -> bytes:
 class Counted(io.RawIOBase):
     """A stream that counts what is read of it, and ends with OSError if that is more than is possible.
 
+    Parameters
+    ----------
+    file : binary file
+    most : int, optional
+        The most bytes.
+    longest_line : int, optional
+        The most bytes between two ends of lines.
+
     Attributes
     ----------
     bytes, quotes : int
         So many bytes were read, and so many of them were quotation marks.
     """
 
-    def __init__(self, file: IO[bytes], most: int | None = None) -> None:
+    def __init__(self, file: IO[bytes], most: int | None = None, longest_line: int | None = None) -> None:
         super().__init__()
-        self._file, self._most = file, most
+        self._file, self._most, self._longest_line = file, most, longest_line
+        self._line = 0
         self.bytes = self.quotes = 0
 
     def readable(self) -> bool:
@@ -133,9 +144,14 @@ class Counted(io.RawIOBase):
         """Fill the buffer, or less of it."""
         content = self._file.read(len(buffer))
         self.bytes += len(content)
-        self.quotes += content.count(b'"')
         if self._most is not None and self.bytes > self._most:
             raise OSError(errno.EFBIG, too_much(self._most))
+        if self._longest_line is not None:
+            self.quotes += content.count(b'"')
+            end = max(content.rfind(b"\n"), content.rfind(b"\r"))
+            self._line = len(content) - end - 1 + (self._line if end < 0 else 0)
+            if self._line > self._longest_line:
+                raise OSError(errno.EFBIG, say("a line is longer than {size}", size=size_text(self._longest_line)))
         buffer[: len(content)] = content
         return len(content)
 
@@ -158,12 +174,12 @@ def most_unpacked(packed: int) -> int:
 
 
 @contextmanager
-def stream(path: Path) -> Iterator[Counted]:
-    """A plain file's content as it is read, unpacked if the name ends with .gz."""
+def stream(path: Path, longest_line: int | None = None) -> Iterator[Counted]:
+    """A plain file's content as it is read, unpacked if the name ends with .gz; ``longest_line`` is for texts."""
     with opened(path) as file:
         if not path.name.lower().endswith(".gz"):
-            yield Counted(file)
+            yield Counted(file, None, longest_line)
             return
         most = most_unpacked(os.fstat(file.fileno()).st_size)
         with gzip.GzipFile(fileobj=file) as unpacked:
-            yield Counted(unpacked, most)  # type: ignore[arg-type]
+            yield Counted(unpacked, most, longest_line)  # type: ignore[arg-type]

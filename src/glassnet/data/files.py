@@ -63,7 +63,7 @@ def read_csv(path: Path) -> pa.Table:
     with refused_as(DataError, path, "CSV"):
         separator = _separator(path, _header(path))
         try:
-            with stream(path) as content:
+            with stream(path, _BLOCK) as content:
                 table = pa.csv.read_csv(
                     io.BufferedReader(content, _BLOCK),
                     read_options=pa.csv.ReadOptions(block_size=_BLOCK),
@@ -95,6 +95,9 @@ def read_parquet(path: Path) -> pa.Table:
             _check_columns(file.schema_arrow, path)
             texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
             metadata = file.metadata
+        most = most_unpacked(path.stat().st_size)
+        if sum(metadata.row_group(k).total_byte_size for k in range(metadata.num_row_groups)) > most:
+            raise ValueError(too_much(most))
         free, before, batches = available_memory(), pa.total_allocated_bytes(), []
         with pa.parquet.ParquetFile(
             path, metadata=metadata, read_dictionary=texts, page_checksum_verification=True
@@ -271,23 +274,16 @@ def _is_number(text: str) -> bool:
 
 @contextmanager
 def _lines(path: Path) -> Iterator[io.BufferedReader]:
-    """The file as a stream of bytes that can be read by lines."""
-    with stream(path) as content:
+    """A text file as a stream of bytes that can be read by lines."""
+    with stream(path, _BLOCK) as content:
         yield io.BufferedReader(content)
 
 
 @contextmanager
 def _rows(path: Path, separator: str, *, strict: bool = False) -> Iterator[Any]:
     """The file as Python's csv module reads it."""
-
-    def lines(text: io.TextIOWrapper) -> Iterator[str]:
-        while line := text.readline(_BLOCK):
-            if len(line) == _BLOCK:
-                raise ValueError(say("a line is longer than {size}", size=size_text(_BLOCK)))
-            yield line
-
     with _lines(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text, _any_length():
-        yield csv.reader(lines(text), delimiter=separator, strict=strict)
+        yield csv.reader(text, delimiter=separator, strict=strict)
 
 
 @contextmanager
@@ -321,7 +317,7 @@ def _bad_csv(path: Path, separator: str, error: Exception) -> InputError:
                 line = rows.line_num + 1
     except UnicodeDecodeError:
         return _not_utf8(path)
-    except (csv.Error, ValueError, StopIteration):
+    except (csv.Error, OSError, StopIteration):
         pass
     return unreadable(DataError, path, error, "CSV")
 
@@ -351,7 +347,7 @@ def _not_utf8(path: Path) -> DataError:
     """Says which line of a text file is not UTF-8."""
     number = 0
     with _lines(path) as file:
-        while line := file.readline(_BLOCK):
+        for line in file:
             number += 1
             try:
                 line.decode("utf-8")
@@ -421,6 +417,8 @@ def _header_of_array(file: IO[bytes], path: Path) -> tuple[tuple[int, ...], bool
     if len(text) != length:
         raise ValueError(say("its header is damaged"))
     header = ast.literal_eval(re.sub(rb"(?<=\d)L(?=[,)])", b"", text).decode("latin-1").strip())  # 3L: Python 2
+    if type(header) is not dict or header.keys() != {"descr", "fortran_order", "shape"}:
+        raise ValueError(say("its header is damaged"))
     shape, by_columns, descr = header["shape"], header["fortran_order"], header["descr"]
     if type(shape) is not tuple or any(type(size) is not int or size < 0 for size in shape):
         raise ValueError(say("its header is damaged"))
@@ -508,7 +506,7 @@ def read_idx(path: Path) -> np.ndarray:
     The file begins with two zero bytes, a byte for the number type, a byte for the number of dimensions and a
     big-endian 32-bit size for each.
     """
-    with refused_as(DataError, path, "idx"), _lines(path) as file:
+    with refused_as(DataError, path, "idx"), stream(path) as content, io.BufferedReader(content) as file:
         magic = file.read(4)
         if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES or not 1 <= magic[3] <= 8:
             text = say(

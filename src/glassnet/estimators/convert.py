@@ -130,8 +130,6 @@ def _restore(estimator: BaseMLP, manifest: dict[str, Any], arrays: dict[str, np.
     estimator._memory = Memory(
         **memory, optimiser=None if state is None else {**state, "slots": under("slot.")}, best=under("best.")
     )
-    if "feature_names" in manifest:
-        estimator.feature_names_in_ = np.asarray(manifest["feature_names"], dtype=object)
     if "classes" in manifest:
         classes = manifest["classes"]
         labels, dtype = np.array(classes["labels"]), np.dtype(classes["dtype"])
@@ -154,6 +152,15 @@ def _restore(estimator: BaseMLP, manifest: dict[str, Any], arrays: dict[str, np.
     sizes = estimator._network().sizes  # which looks whether the shapes fit
     if (estimator.n_features_in_, estimator.n_outputs_) != (sizes[0], sizes[-1]):
         raise ValueError(say("{name} has a value of another kind", name="n_features_in_"))
+    row = np.zeros((1, sizes[0]))  # all that a prediction needs is there, and fits
+    estimator.predict(row)
+    if hasattr(estimator, "predict_proba"):
+        estimator.predict_proba(row)
+    if "feature_names" in manifest:
+        names = np.asarray(manifest["feature_names"], dtype=object)
+        if names.shape != (sizes[0],) or not all(isinstance(name, str) for name in names):
+            raise ValueError(say("{name} has a value of another kind", name="feature_names"))
+        estimator.feature_names_in_ = names
 
 
 def _binarizer(classes: np.ndarray, *, multilabel: bool) -> LabelBinarizer:

@@ -248,6 +248,8 @@ class EarlyStopping(Callback):
         """Go on from them."""
         self.va, self.tr = [float(error) for error in state["va"]], [float(error) for error in state["tr"]]
         self.best_epoch, self._best = state["best_epoch"], dict(state["best"])
+        if not all(isinstance(values, np.ndarray) for values in self._best.values()):
+            raise TypeError(say("{name} has a value of another kind", name="best"))
 
     def on_epoch_end(self, trainer: Trainer, record: dict[str, Any]) -> None:
         """Note the errors, keep the best parameters, ask the criterion."""

@@ -1044,15 +1044,18 @@ void Network<T, pairs>::weight_gradients(const Batch& batch, int l, int member, 
   for (long square = share.first; square < share.last; square++) {
     const long u = square / squares, k = square % squares * n;
     const int rows = rows_in(layer.inputs - k, 0);
+    const int vectors = vectors_in(layer.units - u * n);  // where only a few units are left, half a row is enough
     const Word* delta = place.delta_units.get() + u * capacity_ * n * words;
     const long offset = layer.place_of(u * n, k);
     prefetch_part(layer.W.get() + offset, n * n, 0, 1);
     for (int slot = 0; slot < slots_; slot++) prefetch_part(layer.slots_W[slot].get() + offset, n * n, 0, 1);
     for (long s = 0; s < steps; s += block_steps<T>) {
-      product<T, Word, Reading::across>(rows, tile_vectors, a + s / words * segment + k * words, segment, delta + s * n,
+      product<T, Word, Reading::across>(rows, vectors, a + s / words * segment + k * words, segment, delta + s * n,
                                         std::min<long>(block_steps<T>, steps - s), g,
                                         s == 0 ? Start::zero : Start::previous);
     }
+    if (vectors < tile_vectors)
+      for (int i = 0; i < rows; i++) std::memset(g + i * n + lanes<T>, 0, lanes<T> * sizeof(T));
     apply(layer, true, offset, g, rows * n, batch.weights, own);
     if (rules_.clip_norm == 0) refresh(layer, u, u + 1, k, k + rows);
   }
