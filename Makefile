@@ -71,6 +71,11 @@ test-slow: $(DEVELOP) $(NATIVE) ## Run the slow tests only
 reliability: $(DEVELOP) $(NATIVE) ## Kill, crash and damage runs, and write docs/reliability.md (about 10 minutes)
 	PYTHONPATH=tests $(BIN)/python -m reliability
 
+.PHONY: audit
+audit: $(DEVELOP) ## Look for known vulnerabilities in the pinned and in the oldest allowed versions (needs the network)
+	$(PIP_INSTALL) -e ".[audit]" --config-settings wheel.cmake=false
+	PYTHONPATH=tests $(BIN)/python -m audit
+
 lint: $(DEVELOP) ## Check style, formatting, types and import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

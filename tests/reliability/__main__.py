@@ -67,6 +67,8 @@ PARTS = {
     "determinism": lambda: tests(f"{OWN}/test_resume.py", "-k", "same_bits or where_an_epoch_was_split"),
     "numbers": lambda: tests(f"{OWN}/test_numbers.py", "-k", "named_and_undone"),
     "policies": lambda: tests(f"{OWN}/test_numbers.py", "-k", "not named_and_undone"),
+    "reads": lambda: programme("readers", 60),
+    "at_once": lambda: tests(f"{OWN}/test_at_once.py"),
     "costs": lambda: programme("costs"),
 }
 
@@ -104,6 +106,12 @@ ROWS = {
     ),
     "determinism": of_tests("run to run, threads, evaluation on or off, global random state, splits: same bits"),
     "numbers": of_tests("NaN and infinity at every layer and quantity: named, and undone to the bit"),
+    "reads": lambda f: (
+        "reads of a run that another process overwrites and resumes all the time",
+        f"{sum(f['reads'].values()):,}",
+        f"whole {sum(f['whole'].values()):,}, told that it is in use {sum(f['in_use'].values())}, bad {len(f['bad'])}",
+    ),
+    "at_once": of_tests("predictions, traces, trainings from threads and processes of all kinds: same bits"),
     "policies": of_tests("skip, halve, checkpoints of failed runs, sparse inputs"),
 }
 
