@@ -72,6 +72,11 @@ reliability: $(DEVELOP) $(NATIVE) ## Kill, crash and damage runs, and write docs
 	$(PIP_INSTALL) -e ".[fuzz]" --config-settings wheel.cmake=false
 	PYTHONPATH=tests $(BIN)/python -m reliability
 
+.PHONY: audit
+audit: $(DEVELOP) ## Look for known vulnerabilities in the pinned and in the oldest allowed versions (needs the network)
+	$(PIP_INSTALL) -e ".[audit]" --config-settings wheel.cmake=false
+	PYTHONPATH=tests $(BIN)/python -m audit
+
 lint: $(DEVELOP) ## Check style, formatting, types and import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +20,8 @@ from glassnet.lock import LOCK, check_free, locked
 
 HOLDER = """
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 from glassnet.lock import locked
 
@@ -78,6 +82,30 @@ def test_a_folder_has_one_holder_and_says_who_it_is(system, tmp_path):
             assert json.loads((tmp_path / LOCK).read_text()) == {"pid": os.getpid(), "host": socket.gethostname()}
         assert not (tmp_path / LOCK).exists()
         check_free(tmp_path)
+
+
+def test_whoever_looks_is_in_nobodys_way(system, tmp_path):
+    """Looking takes the lock for a moment."""
+
+    def look():
+        while not ended.is_set():
+            with suppress(ConfigError):
+                check_free(tmp_path)
+
+    ended = threading.Event()
+    (tmp_path / LOCK).write_text("{}")
+    lookers = [threading.Thread(target=look) for _ in range(4)]
+    for looker in lookers:
+        looker.start()
+    try:
+        for _ in range(50):
+            with locked(tmp_path):  # it is not refused
+                pass
+            (tmp_path / LOCK).write_text("{}")
+    finally:
+        ended.set()
+        for looker in lookers:
+            looker.join()
 
 
 def test_what_is_left_of_a_process_that_is_gone_is_taken_over(system, tmp_path):

@@ -34,6 +34,7 @@ _BYTE = 1 << 30
 """Which byte is locked on Windows: one beyond the end, as nobody else can read what is locked there."""
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # in a folder from elsewhere the lock's file might lead to another
 _HELD = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
+_GLANCE, _PAUSE = 0.2, 0.002  # seconds in which those have gone that only looked whether the folder is free
 _MOMENT = 0.05  # seconds in which a process that has just taken the lock writes down who it is
 
 
@@ -90,10 +91,19 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _take(handle: int, *, shared: bool = False) -> bool:
-    """Lock an open file until it is closed; False if another process holds it.
+    """Lock an open file until it is closed; False if another process holds it, and not only for a moment to look at it.
 
     On a file system without locks it is True: better without than not at all.
     """
+    deadline = time.monotonic() + _GLANCE
+    while not _taken(handle, shared=shared):
+        if time.monotonic() > deadline or (shared and msvcrt is None):  # whoever looks shares it
+            return False
+        time.sleep(_PAUSE)
+    return True
+
+
+def _taken(handle: int, *, shared: bool) -> bool:
     try:
         if msvcrt is None:
             fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

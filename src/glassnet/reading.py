@@ -17,8 +17,8 @@ from glassnet.memory import available_memory, size_text
 from glassnet.messages import say
 
 UNPACKED_FREELY = 256 << 20
-UNPACKED_RATIO = 200
-"""What is packed may unpack to 256 MiB, or to 200 times its size if that is more. (Text shrinks to a tenth or so.)"""
+UNPACKED_RATIO = 100
+"""What is packed may unpack to 256 MiB, or to 100 times its size if that is more. (Text shrinks to a tenth or so.)"""
 
 _LONGEST = 200  # characters of another library's message that are shown
 
@@ -71,7 +71,9 @@ def _reason(error: BaseException) -> str:
 
 def shortened(text: str, longest: int = _LONGEST) -> str:
     """The first line of a text from elsewhere, as it can be shown: not too long, and without control characters."""
-    line = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text.splitlines()[0])
+    line = "".join(
+        sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in (text.splitlines() or [""])[0]
+    )
     return line if len(line) <= longest else line[:longest] + "…"
 
 

@@ -45,7 +45,7 @@ class Block(threading.Thread):
         self.join(10)
 
 
-@pytest.mark.parametrize("device", COUNTS)
+@pytest.mark.parametrize("device", [CPU, pytest.param(TORCH_CPU, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_after_the_last_block_all_is_as_before_the_first(device, order):
     np.ones((200, 200)) @ np.ones((200, 200))

@@ -75,8 +75,8 @@ def models() -> dict[str, Any]:
 
 def fitted(engine: str, **options: Any) -> Any:
     """A network trained now."""
-    net = Network.dense([12, 300, 300, 3], dtype="float64", dropout=0.3, seed=1)
-    glassnet.train(net, X, Y, epochs=2, batch_size=150, engine=engine, device="cpu", **options)
+    net = Network.dense([12, 200, 200, 3], dtype="float64", dropout=0.3, seed=1)
+    glassnet.train(net, X, Y, epochs=1, batch_size=150, engine=engine, device="cpu", **options)
     return [theta for _, theta in net.parameters()]
 
 

@@ -267,20 +267,22 @@ sys.exit(main(sys.argv[1:]))
 """
 )
 PRETRAIN = ["--pretrain-epochs", "1000000", "--json"]
+GREEDY, WHOLE = ["--pretrain", "greedy"], ["--pretrain", "whole", "--engine", "reference"]
+READING, IN_PRETRAINING = (READS_SLOWLY, [], "reading"), (GLASSNET, [*PRETRAIN, *GREEDY], "pre-training")
+IN_PRETRAINING_BY_REFERENCE = (GLASSNET, [*PRETRAIN, *WHOLE], "pre-training")
+INTERRUPT, TERMINATE = (signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")
+slow = pytest.mark.slow
 BEFORE_TRAINING = [
-    pytest.param(READS_SLOWLY, [], "reading", id="reading"),
-    pytest.param(GLASSNET, [*PRETRAIN, "--pretrain", "greedy"], "pre-training", id="native"),
-    pytest.param(
-        *(GLASSNET, [*PRETRAIN, "--pretrain", "whole", "--engine", "reference"], "pre-training"),
-        id="reference",
-        marks=pytest.mark.slow,
-    ),
+    pytest.param(*READING, *TERMINATE, id="reading, SIGTERM"),
+    pytest.param(*IN_PRETRAINING, *INTERRUPT, id="native, SIGINT"),
+    pytest.param(*READING, *INTERRUPT, id="reading, SIGINT", marks=slow),
+    pytest.param(*IN_PRETRAINING, *TERMINATE, id="native, SIGTERM", marks=slow),
+    pytest.param(*IN_PRETRAINING_BY_REFERENCE, *INTERRUPT, id="reference, SIGINT", marks=slow),
+    pytest.param(*IN_PRETRAINING_BY_REFERENCE, *TERMINATE, id="reference, SIGTERM", marks=slow),
 ]
-ENDS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 
 
-@pytest.mark.parametrize(("number", "status", "word"), ENDS)
-@pytest.mark.parametrize(("program", "words", "sign"), BEFORE_TRAINING)
+@pytest.mark.parametrize(("program", "words", "sign", "number", "status", "word"), BEFORE_TRAINING)
 def test_a_signal_before_training_ends_it_at_once_and_leaves_nothing(
     tmp_path, table, program, words, sign, number, status, word
 ):

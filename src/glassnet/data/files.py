@@ -95,8 +95,11 @@ def read_parquet(path: Path) -> pa.Table:
             _check_columns(file.schema_arrow, path)
             texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
             metadata = file.metadata
-        most = most_unpacked(path.stat().st_size)
-        if sum(metadata.row_group(k).total_byte_size for k in range(metadata.num_row_groups)) > most:
+        most, groups = (
+            most_unpacked(path.stat().st_size),
+            [metadata.row_group(k) for k in range(metadata.num_row_groups)],
+        )
+        if sum(group.total_byte_size for group in groups) > most:
             raise ValueError(too_much(most))
         free, before, batches = available_memory(), pa.total_allocated_bytes(), []
         with pa.parquet.ParquetFile(
