@@ -53,12 +53,13 @@ def test_files_made_by_hand(watched, name):
     assert found["good"], (found["verdict"], found["seen"])
 
 
+@pytest.mark.parametrize("count", [80, slow_where(True, 500)])
 @pytest.mark.parametrize("name", FORMATS)
-def test_some_damaged_files_of_each_format(watched, name):
-    request = {"format": name, "count": 150, "seed": 7, "share": 0, "shares": 1, "first": 0, "last": 10_000}
+def test_some_damaged_files_of_each_format(watched, name, count):
+    request = {"format": name, "count": count, "seed": 7, "share": 0, "shares": 1, "first": 0, "last": 10_000}
     counts, failures = watched.share(request)
     assert failures == []
-    assert counts.total() == 150
+    assert counts.total() == count
 
 
 @pytest.mark.parametrize("every_bit", [False, slow_where(True, True)], ids=["a bit of each", "every bit"])
@@ -103,7 +104,7 @@ def test_what_is_sealed_anew_is_past_its_checksum(judges, made, name):
         case = mutant(judge.form, seeds, 3, index)
         if case.kind == RESIGNED:
             verdict, seen = judge.judge(case)
-            assert "checksum" not in seen
+            assert not ("checksum" in seen and Path(judge.form.files[0]).name in seen)
             taken.append(verdict)
     assert {SAME, OTHER} & set(taken)
 
@@ -263,8 +264,6 @@ def test_any_header_of_an_array(judges, header, version, body, claim):
     length = struct.pack("<H" if version == 1 else "<I", max(0, len(text) + (claim if claim > 1 else 0)))
     content = b"\x93NUMPY" + bytes([version, 0]) + length + text + body
     assert_taken(judges, "npy", content)
-    judge, base = judges["npz"]
-    assert judge.form.files[0] in base
 
 
 @settings(few, max_examples=100)

@@ -479,7 +479,7 @@ ARRAYS = [
         readers.encoded,
         (m.gzip_structure,) * 3,
         same_images(".gz", gzip.decompress),
-        sealed=(idx_header,),
+        sealed=(idx_header, idx_header, m.set_bytes),
         unseal=gzip.decompress,
         seal=pack,
     ),
