@@ -53,7 +53,7 @@ def test_files_made_by_hand(watched, name):
     assert found["good"], (found["verdict"], found["seen"])
 
 
-@pytest.mark.parametrize("count", [80, slow_where(True, 500)])
+@pytest.mark.parametrize("count", [50, slow_where(True, 500)])
 @pytest.mark.parametrize("name", FORMATS)
 def test_some_damaged_files_of_each_format(watched, name, count):
     request = {"format": name, "count": count, "seed": 7, "share": 0, "shares": 1, "first": 0, "last": 10_000}
@@ -104,7 +104,7 @@ def test_what_is_sealed_anew_is_past_its_checksum(judges, made, name):
         case = mutant(judge.form, seeds, 3, index)
         if case.kind == RESIGNED:
             verdict, seen = judge.judge(case)
-            assert not ("checksum" in seen and Path(judge.form.files[0]).name in seen)
+            assert f"{judge.form.files[0]} is damaged: its checksum" not in seen
             taken.append(verdict)
     assert {SAME, OTHER} & set(taken)
 
