@@ -68,7 +68,8 @@ test-slow: $(DEVELOP) $(NATIVE) ## Run the slow tests only
 	$(BIN)/python -m pytest -m slow || test $$? -eq 5 # 5: there is no slow test
 
 .PHONY: reliability
-reliability: $(DEVELOP) $(NATIVE) ## Kill, crash and damage runs, and write docs/reliability.md (about 10 minutes)
+reliability: $(DEVELOP) $(NATIVE) ## Kill, crash and damage runs, and write docs/reliability.md (about 30 minutes)
+	$(PIP_INSTALL) -e ".[fuzz]" --config-settings wheel.cmake=false
 	PYTHONPATH=tests $(BIN)/python -m reliability
 
 .PHONY: audit

@@ -18,6 +18,8 @@ import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+from reliability.malformed.judge import FAILURES, OTHER, REFUSED, SAME
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RESULTS, PAGE, TEXT = HERE / "results", ROOT / "docs" / "reliability.md", HERE / "page.md"
@@ -70,6 +72,10 @@ PARTS = {
     "reads": lambda: programme("readers", 60),
     "at_once": lambda: tests(f"{OWN}/test_at_once.py"),
     "costs": lambda: programme("costs"),
+    "malformed": lambda: programme("malformed", "--count", 10_000),
+    "hand": lambda: tests(f"{OWN}/test_malformed.py", "-k", "made_by_hand"),
+    "flips": lambda: tests(f"{OWN}/test_malformed.py", "-k", "every_byte"),
+    "fuzz": lambda: programme("fuzz", "--seconds", 30),
 }
 
 
@@ -113,7 +119,45 @@ ROWS = {
     ),
     "at_once": of_tests("predictions, traces, trainings from threads and processes of all kinds: same bits"),
     "policies": of_tests("skip, halve, checkpoints of failed runs, sparse inputs"),
+    "malformed": lambda f: ("damaged files of each format (above)", f"{_total(f, 'files'):,} files", _failing(f)),
+    "hand": of_tests("files made by hand: bombs, headers of 2⁶⁰ rows, pickles, links, pipes, 10⁶ levels of JSON"),
+    "flips": of_tests("model, manifest, configuration, history, results: a bit of each byte, and every bit"),
+    "fuzz": lambda f: (
+        "search for such files, guided by coverage",
+        f"{_total(f, 'executions'):,} files",
+        _failing(f),
+    ),
 }
+
+
+def _total(figures: dict, key: str) -> int:
+    """A count over all formats."""
+    return sum(found[key] for found in figures.values())
+
+
+def _failing(figures: dict) -> str:
+    """How many files were not taken as promised."""
+    failures = sum(_total(figures, verdict) for verdict in FAILURES)
+    return f"{failures:,} NOT as promised" if failures else "all as promised"
+
+
+def searched(figures: dict) -> str:
+    """What the search came to, in a sentence."""
+    failures = sum(_total(figures, verdict) for verdict in FAILURES)
+    return (
+        f"A search guided by what it covers of glassnet's code (`python -m reliability.fuzz`) read "
+        f"{_total(figures, 'executions'):,} more; {failures or 'none'} of them not as promised."
+    )
+
+
+def malformed_table(figures: dict) -> str:
+    """How damaged files of each format were taken."""
+    columns = (SAME, OTHER, REFUSED, *FAILURES)
+    lines = ["| " + " | ".join(("format", "files", *columns)) + " |", "| --- |" + " ---: |" * (len(columns) + 1)]
+    rows = [*figures.items(), ("all", {key: _total(figures, key) for key in ("files", *columns)})]
+    for name, found in rows:
+        lines.append(f"| {name} | " + " | ".join(f"{found[key]:,}" for key in ("files", *columns)) + " |")
+    return "\n".join(lines)
 
 
 def main() -> int:
@@ -153,6 +197,8 @@ def page() -> str:
     text = TEXT.read_text(encoding="utf-8")
     places = {
         "{RESULTS}": "\n".join(lines),
+        "{FORMATS}": malformed_table(kept["malformed"]["figures"]),
+        "{FUZZ}": searched(kept["fuzz"]["figures"]),
         "{COSTS}": "\n".join(costs),
         "{WHEN}": f"{measured}; {'; '.join(machines)}.",
     }
