@@ -20,6 +20,7 @@ from glassnet.reading import refused_as
 from glassnet.storage import damaged, digest, read_bytes, read_document
 from glassnet.training.history import History
 from glassnet.training.recording import Snapshot, from_jsonl
+from glassnet.training.resuming import CHECKPOINTS
 
 CONFIG, HISTORY, RESULTS, SNAPSHOTS = "config.json", "history.jsonl", "results.json", "snapshots.jsonl"
 
@@ -152,4 +153,8 @@ def _foreign(path: Path) -> ModelFileError:
         path=path,
         results=RESULTS,
     )
+    if (path.parent / CHECKPOINTS).is_dir():
+        text += say(
+            "; if it was broken off while it was written, this mends it: glassnet resume {run}", run=path.parent
+        )
     return ModelFileError(text)

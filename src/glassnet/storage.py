@@ -184,14 +184,12 @@ def read_pair(manifest: Path, file: str, form: str, version: int) -> tuple[dict[
         if not isinstance(about["bytes"], int) or not isinstance(about["sha256"], str):
             raise ValueError(say("{name} has a value of another kind", name="arrays"))
     place = manifest.with_name(file)
-    try:
-        return content, read_arrays(place, about)
-    except ModelFileError:
+    for path in (place, _waiting(place), place):  # once more: meanwhile they may have come to their place
         with suppress(ModelFileError):
-            return content, read_arrays(_waiting(place), about)
-        if read_document(manifest) != content:  # both were replaced meanwhile
-            return read_pair(manifest, file, form, version)
-        raise
+            return content, read_arrays(path, about)
+    if read_document(manifest) != content:  # both were replaced
+        return read_pair(manifest, file, form, version)
+    return content, read_arrays(place, about)  # it says what is wrong
 
 
 def _waiting(path: Path) -> Path:
