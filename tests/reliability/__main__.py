@@ -18,6 +18,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+from reliability.malformed.formats import ARRAYS, STORED, TABLES, Format
 from reliability.malformed.judge import FAILURES, OTHER, REFUSED, SAME
 
 HERE = Path(__file__).parent
@@ -56,6 +57,12 @@ def tests(*words: str) -> dict:
         return {"cases": int(suite.get("tests", 0)), "failed": bad, "skipped": int(suite.get("skipped", 0))}
 
 
+def malformed(*formats: Format) -> dict:
+    """How 10,000 damaged files of each format are taken."""
+    names = [word for form in formats for word in ("--format", form.name)]
+    return programme("malformed", "--count", 10_000, *names)
+
+
 OWN = "tests/reliability"
 PARTS = {
     "crashes": lambda: programme("crashes"),
@@ -72,7 +79,8 @@ PARTS = {
     "reads": lambda: programme("readers", 60),
     "at_once": lambda: tests(f"{OWN}/test_at_once.py"),
     "costs": lambda: programme("costs"),
-    "malformed": lambda: programme("malformed", "--count", 10_000),
+    "malformed-data": lambda: malformed(*TABLES, *ARRAYS),
+    "malformed-runs": lambda: malformed(*STORED),
     "hand": lambda: tests(f"{OWN}/test_malformed.py", "-k", "made_by_hand"),
     "flips": lambda: tests(f"{OWN}/test_malformed.py", "-k", "every_byte"),
     "fuzz": lambda: programme("fuzz", "--seconds", 30),
@@ -119,7 +127,12 @@ ROWS = {
     ),
     "at_once": of_tests("predictions, traces, trainings from threads and processes of all kinds: same bits"),
     "policies": of_tests("skip, halve, checkpoints of failed runs, sparse inputs"),
-    "malformed": lambda f: ("damaged files of each format (above)", f"{_total(f, 'files'):,} files", _failing(f)),
+    "malformed-data": lambda f: ("damaged files of data (above)", f"{_total(f, 'files'):,} files", _failing(f)),
+    "malformed-runs": lambda f: (
+        "damaged models, runs, checkpoints, estimators and configurations (above)",
+        f"{_total(f, 'files'):,} files",
+        _failing(f),
+    ),
     "hand": of_tests("files made by hand: bombs, headers of 2⁶⁰ rows, pickles, links, pipes, 10⁶ levels of JSON"),
     "flips": of_tests("model, manifest, configuration, history, results: a bit of each byte, and every bit"),
     "fuzz": lambda f: (
@@ -197,7 +210,7 @@ def page() -> str:
     text = TEXT.read_text(encoding="utf-8")
     places = {
         "{RESULTS}": "\n".join(lines),
-        "{FORMATS}": malformed_table(kept["malformed"]["figures"]),
+        "{FORMATS}": malformed_table(kept["malformed-data"]["figures"] | kept["malformed-runs"]["figures"]),
         "{FUZZ}": searched(kept["fuzz"]["figures"]),
         "{COSTS}": "\n".join(costs),
         "{WHEN}": f"{measured}; {'; '.join(machines)}.",
