@@ -8,7 +8,9 @@ import csv
 import io
 import json
 import struct
+import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +18,31 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from glassnet.errors import DataError
 from reliability.malformed import seeds as s
 from reliability.malformed import strict
 from reliability.malformed.formats import FORMATS
-from reliability.malformed.judge import FAILURES, GUARDED, OTHER, PLAIN, RESIGNED, SAME, Judge, Mutant, mutant
+from reliability.malformed.judge import (
+    CRASH,
+    DAMAGED,
+    FAILURES,
+    GUARDED,
+    HANG,
+    MEMORY,
+    MESSAGE,
+    OTHER,
+    PLAIN,
+    REFUSED,
+    RESIGNED,
+    SAME,
+    TRACEBACK,
+    Judge,
+    Mutant,
+    mutant,
+    run_command,
+)
 from reliability.malformed.nasty import NASTY
-from reliability.malformed.pool import Watched
+from reliability.malformed.pool import Watched, Worker
 
 PROTECTED = ["model.json", "model.safetensors", "config.json", "history.jsonl", "results.json"]
 
@@ -68,6 +89,102 @@ def test_every_byte_of_what_is_protected(watched, name, every_bit):
     size, counts, failures = watched.flips(name, every_bit=every_bit)
     assert failures == []
     assert counts["refused"] == size * (8 if every_bit else 1)
+
+
+# The harness itself: that it sees what it is there to see
+
+
+@pytest.mark.parametrize("how", [CRASH, HANG])
+def test_what_ends_or_blocks_a_process_is_seen(how):
+    worker = Worker()
+    try:
+        assert worker.ask({"what": "trial", "how": how}, limit=0.3) == how
+    finally:
+        worker.close()
+
+
+def raises(error):
+    """A reader that fails."""
+
+    def load(folder):
+        raise error
+
+    return load
+
+
+def reads_the_seed(folder):
+    """A reader that takes no notice of damage."""
+    (folder / "x.csv").write_bytes(CSV)
+    return FORMATS["csv"].load(folder)
+
+
+CSV = b"a,b\n1,2\n3,4\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "load", "verdict"),
+    [
+        (CSV, PLAIN, FORMATS["csv"].load, SAME),
+        (b"a,b\n1,2\n3,5\n", PLAIN, FORMATS["csv"].load, SAME),
+        (b"a,b\n1,2\n3\n", PLAIN, FORMATS["csv"].load, REFUSED),
+        (b"a,b\n1,2\n3,5\n", GUARDED, FORMATS["csv"].load, DAMAGED),
+        (b"a,b\n1,2\n3\n", PLAIN, raises(ZeroDivisionError("no")), TRACEBACK),
+        (b"a,b\n1,2\n3\n", PLAIN, raises(RecursionError("no")), TRACEBACK),
+        (b"a,b\n1,2\n3\n", PLAIN, raises(MemoryError()), TRACEBACK),
+        (b"a,b\n1,2\n3\n", PLAIN, raises(DataError("something is wrong")), MESSAGE),
+        (b"a,b\n1,2\n3\n", PLAIN, raises(DataError("x.csv is\nwrong")), MESSAGE),
+        (b"a,b\n1,2\n3\n", PLAIN, raises(DataError("x.csv is wrong" * 1000)), MESSAGE),
+        (b"a,b\n1,2\n3\n", PLAIN, raises(DataError("x.csv is wrong")), REFUSED),
+    ],
+)
+def test_verdicts(tmp_path, content, kind, load, verdict):
+    form, base = FORMATS["csv"], {"x.csv": CSV}
+    judge = Judge(form, [base], tmp_path)
+    judge.form = replace(form, load=load)
+    assert judge.judge(Mutant(base, {"x.csv": content}, kind, "by hand"))[0] == verdict
+
+
+def test_a_reader_that_takes_no_notice_of_damage_is_seen(tmp_path):
+    base = {"x.csv": CSV}
+    judge = Judge(replace(FORMATS["csv"], load=reads_the_seed), [base], tmp_path)
+    judge.whole[id(base)] = "what another file says"
+    for content in (b"a,b\n1,2\n3,5\n", b"a,b\n1,2\n", b'a,b\n1,"2\n3,4\n'):
+        assert judge.judge(Mutant(base, {"x.csv": content}, PLAIN, "by hand"))[0] == DAMAGED
+
+
+def test_memory_is_seen(tmp_path, monkeypatch):
+    base = {"x.csv": CSV}
+    judge = Judge(FORMATS["csv"], [base], tmp_path)
+    case = Mutant(base, {"x.csv": b"a\n1\n"}, PLAIN, "by hand")
+    for kib, verdict in ((1 << 19, SAME), (1 << 21, MEMORY)):
+        monkeypatch.setattr("reliability.malformed.judge.memory", lambda kib=kib: judge.ground + kib)
+        assert judge.judge(case)[0] == verdict
+
+
+@pytest.mark.parametrize(
+    ("answer", "must_fail", "seen"),
+    [
+        (0, False, ""),
+        (2, True, ""),
+        (2, False, ""),
+        (0, True, "exit status 0"),
+        (ZeroDivisionError("no"), True, "ZeroDivisionError"),
+        (SystemExit(2), True, ""),
+        ("Traceback (most recent call last):", True, "Traceback"),
+        ("this should not happen; --debug shows where it did", False, "should not happen"),
+    ],
+)
+def test_commands_that_go_wrong_are_seen(monkeypatch, answer, must_fail, seen):
+    def main(words):
+        if isinstance(answer, BaseException):
+            raise answer
+        if isinstance(answer, str):
+            sys.stdout.write(answer)
+        return answer if isinstance(answer, int) else 1
+
+    monkeypatch.setattr("glassnet.cli.main", main)
+    found = run_command(["info", "run"], must_fail=must_fail)
+    assert (seen in found) if seen else found == ""
 
 
 def test_damaged_files_are_the_same_each_time(made):

@@ -12,6 +12,7 @@ import os
 import resource
 import shutil
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,13 @@ def nasty(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     }
 
 
+def trial(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Crash or hang as the worst of readers would, so that whoever watches can be tried."""
+    progress.begin(0)
+    {"crash": os.abort, "hang": threading.Event().wait}[request["how"]]()
+    return {}
+
+
 def main() -> None:
     """Answer requests until there are no more."""
     import glassnet.cli
@@ -136,9 +144,12 @@ def main() -> None:
     os.chdir(sys.argv[2])
     progress = Progress(Path(sys.argv[1]))
     limit_memory()
+    answerers = {"mutants": mutants, "flips": flips, "nasty": nasty, "trial": trial}
     for line in sys.stdin:
         request = json.loads(line)
-        answer = {"mutants": mutants, "flips": flips, "nasty": nasty}[request["what"]](request, progress)
+        answer = {"mutants": mutants, "flips": flips, "nasty": nasty, "trial": trial}[request["what"]](
+            request, progress
+        )
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
