@@ -47,6 +47,38 @@ class Progress:
         self.numbers[1 + j.VERDICTS.index(verdict)] += 1
 
 
+def addresses() -> int:
+    """The bytes of addresses that this process has."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+
+
+def limit_memory() -> int:
+    """Have allocations fail before the machine is short of memory; the bytes of addresses at which this was said."""
+    used = addresses()
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
+    return used
+
+
+class Patience:
+    """Tells when a process has taken half of the addresses that it may have: Arrow keeps those of what it read."""
+
+    limit = 0
+
+    @classmethod
+    def is_over(cls) -> bool:
+        """Whether another process should go on."""
+        return addresses() > cls.limit
+
+
+def begin(self, index: int) -> None:
+        """The file of this number is read now."""
+        self.numbers[0] = index
+
+    def count(self, verdict: str) -> None:
+        """A file has a verdict."""
+        self.numbers[1 + j.VERDICTS.index(verdict)] += 1
+
+
 def limit_memory() -> None:
     """Have allocations fail before the machine is short of memory."""
     used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
@@ -88,8 +120,8 @@ def mutants(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
         progress.count(verdict)
         if verdict in j.FAILURES:
             failures.append({"verdict": verdict, "seen": text, "index": index, "how": case.how, "kind": case.kind})
-            if verdict == j.MEMORY:
-                return {"failures": failures, "index": index, "done": False}  # a fresh process has a fresh ground
+        if verdict == j.MEMORY or (judged % 50 == 0 and Patience.is_over()):
+            return {"failures": failures, "index": index, "done": False}  # a fresh process has a fresh ground
     return {"failures": failures, "index": index, "done": True}
 
 
@@ -109,7 +141,7 @@ def flips(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
             if verdict in j.FAILURES:
                 failures.append({"verdict": verdict, "seen": text, "index": 8 * place + bit})
             content[place] ^= 1 << bit
-    return {"failures": failures, "bytes": len(content)}
+    return {"failures": failures, "bytes": len(content), "done": not Patience.is_over()}
 
 
 def nasty(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -123,6 +155,7 @@ def nasty(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     return {
         "verdict": verdict,
         "seen": seen,
+        "done": not Patience.is_over(),
         "good": verdict == case.expected or (case.expected == EITHER and verdict not in j.FAILURES),
     }
 
@@ -143,13 +176,11 @@ def main() -> None:
     os.dup2(2, 1)  # what is printed on the way is no answer
     os.chdir(sys.argv[2])
     progress = Progress(Path(sys.argv[1]))
-    limit_memory()
+    Patience.limit = limit_memory() + MEMORY // 2
     answerers = {"mutants": mutants, "flips": flips, "nasty": nasty, "trial": trial}
     for line in sys.stdin:
         request = json.loads(line)
-        answer = {"mutants": mutants, "flips": flips, "nasty": nasty, "trial": trial}[request["what"]](
-            request, progress
-        )
+        answer = answerers[request["what"]](request, progress)
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
