@@ -50,11 +50,12 @@ def command(
         names.append(name)
         if given:
             tree = merge(tree, _change(name, value))
-    if tree["data"].get("source") is None:
+    config = RunConfig.make(**tree)
+    if config.data.source is None:
         text = say("{run} was trained on objects of Python: go on with glassnet.fit(…, resume=True)", run=run)
         raise ConfigError(text)
     return execute_and_report(
-        RunConfig.make(**tree),
+        config,
         run,
         quiet=quiet,
         as_json=as_json,
