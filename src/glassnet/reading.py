@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+
 from glassnet.errors import InputError
 from glassnet.memory import available_memory, size_text
 from glassnet.messages import say
@@ -117,28 +119,20 @@ def read_all(path: Path, *, most: int, follow: bool = True) -> bytes:
         return file.read()
 
 
-class Counted(io.RawIOBase):
-    """A stream that counts what is read of it, and ends with OSError if that is more than is possible.
+class Stream(io.RawIOBase):
+    """What is read of a file, and ends with OSError if that is more than is possible.
 
     Parameters
     ----------
     file : binary file
     most : int, optional
         The most bytes.
-    longest_line : int, optional
-        The most bytes between two ends of lines.
-
-    Attributes
-    ----------
-    bytes, quotes : int
-        So many bytes were read, and so many of them were quotation marks.
     """
 
-    def __init__(self, file: IO[bytes], most: int | None = None, longest_line: int | None = None) -> None:
+    def __init__(self, file: IO[bytes], most: int | None = None) -> None:
         super().__init__()
-        self._file, self._most, self._longest_line = file, most, longest_line
-        self._line = 0
-        self.bytes = self.quotes = 0
+        self._file, self._most = file, most
+        self._bytes = 0
 
     def readable(self) -> bool:
         """Always."""
@@ -147,17 +141,62 @@ class Counted(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer, or less of it."""
         content = self._file.read(len(buffer))
-        self.bytes += len(content)
-        if self._most is not None and self.bytes > self._most:
+        self._bytes += len(content)
+        if self._most is not None and self._bytes > self._most:
             raise too_much(self._most)
-        if self._longest_line is not None:
-            self.quotes += content.count(b'"')
-            end = max(content.rfind(b"\n"), content.rfind(b"\r"))
-            self._line = len(content) - end - 1 + (self._line if end < 0 else 0)
-            if self._line > self._longest_line:
-                raise OSError(errno.EFBIG, say("a line is longer than {size}", size=size_text(self._longest_line)))
+        self._look_at(content)
         buffer[: len(content)] = content
         return len(content)
+
+    def _look_at(self, content: bytes) -> None:
+        """Called with all that is read, and with nothing at the end."""
+
+
+class TextStream(Stream):
+    """A table's text, which is looked at as it is read.
+
+    Parameters
+    ----------
+    file, most : as of :class:`Stream`
+    separator : bytes, default b","
+    longest_line : int
+        The most bytes between two ends of lines.
+
+    Attributes
+    ----------
+    lines : int
+        Ends of lines so far, a last line without one included.
+    quotes : int
+        Quotation marks so far.
+    stray_quotes : bool
+        Whether one of them stands neither where a value begins or ends nor beside another one.
+    """
+
+    def __init__(self, file: IO[bytes], most: int | None = None, *, separator: str = ",", longest_line: int) -> None:
+        super().__init__(file, most)
+        self._longest_line = longest_line
+        self._line = 0  # bytes since the last end of a line
+        self._carry = b"\n"
+        self._neighbours = np.zeros(256, dtype=bool)
+        self._neighbours[[*separator.encode(), *b'"\r\n']] = True
+        self.lines = self.quotes = 0
+        self.stray_quotes = False
+
+    def _look_at(self, content: bytes) -> None:
+        self.lines += content.count(b"\n")
+        end = max(content.rfind(b"\n"), content.rfind(b"\r"))
+        self._line = len(content) - end - 1 + (self._line if end < 0 else 0)
+        if self._line > self._longest_line:
+            raise OSError(errno.EFBIG, say("a line is longer than {size}", size=size_text(self._longest_line)))
+        if not content and self._carry[-1:] not in b"\r\n":
+            self.lines += 1
+        block = self._carry + (content or b"\n")
+        self._carry = block[-2:]
+        if b'"' in block:
+            self.quotes += content.count(b'"')
+            signs = np.frombuffer(block, np.uint8)
+            places = np.flatnonzero(signs[1:-1] == ord('"'))
+            self.stray_quotes |= not (self._neighbours[signs[places]] | self._neighbours[signs[places + 2]]).all()
 
 
 def most_unpacked(packed: int) -> int:
@@ -188,12 +227,12 @@ def too_much(most: int) -> OSError:
 
 
 @contextmanager
-def stream(path: Path, longest_line: int | None = None) -> Iterator[Counted]:
-    """A plain file's content as it is read, unpacked if the name ends with .gz; ``longest_line`` is for texts."""
+def unpacked(path: Path) -> Iterator[tuple[IO[bytes], int | None]]:
+    """A plain file, unpacked if the name ends with .gz, and how many bytes may be read of it."""
     with opened(path) as file:
         if not path.name.lower().endswith(".gz"):
-            yield Counted(file, None, longest_line)
+            yield file, None
             return
         most = most_unpacked(os.fstat(file.fileno()).st_size)
-        with gzip.GzipFile(fileobj=file) as unpacked:
-            yield Counted(unpacked, most, longest_line)  # type: ignore[arg-type]
+        with gzip.GzipFile(fileobj=file) as content:
+            yield content, most  # type: ignore[misc]

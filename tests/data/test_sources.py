@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from glassnet import reading
 from glassnet.data import BUNDLED, Arrays, Table, load_source
 from glassnet.errors import DataError
 
@@ -438,3 +440,79 @@ def test_a_folder_without_data_does_not_hide_a_bundled_set(tmp_path, monkeypatch
     (Path("iris") / "rows.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match="rows"):
         load_source("iris")
+
+
+# ---------------------------------------------------------------------------------------------------- odd but right
+
+TEXTS = pa.table(
+    {
+        "t": pa.array(["a", "bb", None, ""] * 500),
+        "l": pa.array(["long"] * 2000, pa.large_string()),
+        "y": np.arange(2000),
+    }
+)
+DIFFERENCES = {
+    "use_dictionary": False,
+    "column_encoding": {"t": "DELTA_BYTE_ARRAY", "l": "DELTA_LENGTH_BYTE_ARRAY", "y": "PLAIN"},
+}
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"row_group_size": 300}, {"data_page_version": "2.0"}, {"write_page_checksum": True}, DIFFERENCES]
+)
+def test_parquet_texts_keep_their_type_whatever_their_encoding(options, tmp_path: Path) -> None:
+    pq.write_table(TEXTS, tmp_path / "a.parquet", **options)
+    assert load_source(tmp_path / "a.parquet").train.columns.equals(TEXTS)
+
+
+def test_an_archive_may_hold_other_files_beside_its_arrays(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=X, y=Y)
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+        archive.writestr("readme.txt", "what this is")
+        archive.writestr("folder/", "")
+    assert (load_source(tmp_path / "a.npz").train.x == X).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ('"total\n(USD)";b;y\n1;2;0\n', {"total\n(USD)": [1], "b": [2], "y": [0]}),
+        ('\ufeff"a","b ""c""",y\r\n1,"2\n3",0\r\n', {"a": [1], 'b "c"': ["2\n3"], "y": [0]}),
+        ('a,y\n5" pipe,1\n6,0\n', {"a": ['5" pipe', "6"], "y": [1, 0]}),
+        ("a,y\r1,2\r3,4\r", {"a": [1, 3], "y": [2, 4]}),
+        ("a,y\n" + "x" * 200_000 + ",1\n", {"a": ["x" * 200_000], "y": [1]}),
+        ('a,y\n"' + "x" * 200_000 + '",1\n', {"a": ["x" * 200_000], "y": [1]}),
+    ],
+)
+def test_odd_csv_files_that_are_right(text: str, columns: dict[str, list[object]], tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    assert load_source(tmp_path / "a.csv").train.columns.to_pydict() == columns
+
+
+@pytest.mark.parametrize("free", [None, 10**9, 10**6])
+def test_arrays_that_shrink_well_may_take_a_quarter_of_the_memory(
+    free: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez_compressed(tmp_path / "a.npz", x=np.zeros((1000, 500)), y=np.arange(1000) % 2)
+    monkeypatch.setattr(reading, "UNPACKED_FREELY", 1 << 20)
+    monkeypatch.setattr(reading, "available_memory", lambda: free)
+    if free == 10**9:
+        assert load_source(tmp_path / "a.npz").train.rows == 1000
+        return
+    with pytest.raises(DataError, match=r"a\.npz as NumPy: it unpacks to more than .* store it without packing"):
+        load_source(tmp_path / "a.npz")
+
+
+def test_links_are_followed_where_the_user_names_them_and_within_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "data").mkdir()
+    pq.write_table(TEXTS, tmp_path / "store" / "a.parquet")
+    (tmp_path / "named.parquet").symlink_to(tmp_path / "store" / "a.parquet")
+    assert load_source(tmp_path / "named.parquet", target="y").train.rows == 2000
+    (tmp_path / "data" / "b.parquet").symlink_to(tmp_path / "store" / "a.parquet")
+    with pytest.raises(DataError, match=r"b\.parquet is a symbolic link that leads out of its folder"):
+        load_source(tmp_path / "data", target="y")
+    (tmp_path / "data" / "b.parquet").unlink()
+    pq.write_table(TEXTS, tmp_path / "data" / "a.parquet")
+    (tmp_path / "data" / "b.parquet").symlink_to("a.parquet")
+    assert load_source(tmp_path / "data", target="y").train.rows == 4000

@@ -31,7 +31,7 @@ from glassnet.data.parts import Arrays, listed
 from glassnet.errors import DataError, InputError
 from glassnet.memory import available_memory, check_memory, size_text
 from glassnet.messages import say
-from glassnet.reading import check_unpacked, opened, refused_as, stream, unreadable
+from glassnet.reading import Stream, TextStream, check_unpacked, opened, refused_as, unpacked, unreadable
 
 TABLE_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 PARQUET_ENDINGS = (".parquet", ".pq")
@@ -63,7 +63,8 @@ def read_csv(path: Path) -> pa.Table:
     with refused_as(DataError, path, "CSV"):
         separator = _separator(path, _header(path))
         try:
-            with stream(path, _BLOCK) as content:
+            with unpacked(path) as (file, most):
+                content = TextStream(file, most, separator=separator, longest_line=_BLOCK)
                 table = pa.csv.read_csv(
                     io.BufferedReader(content, _BLOCK),
                     read_options=pa.csv.ReadOptions(block_size=_BLOCK),
@@ -74,7 +75,8 @@ def read_csv(path: Path) -> pa.Table:
             raise _not_utf8(path) from error
         except pa.ArrowException as error:
             raise _bad_csv(path, separator, error) from error
-        if content.quotes:
+        # Where each line is a row, no row has vanished into a value.
+        if content.quotes % 2 or content.stray_quotes or (content.quotes and content.lines != table.num_rows + 1):
             _check_quotes(path, separator, table.num_rows)
         if any(pa.types.is_binary(field.type) for field in table.schema):
             raise _not_utf8(path)
@@ -86,48 +88,62 @@ def read_csv(path: Path) -> pa.Table:
 def read_parquet(path: Path) -> pa.Table:
     """One Parquet file; checksums of its pages, if it has any, are verified.
 
-    Texts are read with each different one once, and written out when it is known that they fit into memory: in a small
-    file a long text may be repeated any number of times.
+    In a small file a long text may be repeated any number of times. So texts are read some rows at a time, each
+    different one once, and written out when it is known that they fit into memory.
     """
     with refused_as(DataError, path, "Parquet"):
         opened(path).close()
-        with pa.parquet.ParquetFile(path) as file:
+        with pa.parquet.ParquetFile(path, page_checksum_verification=True) as file:
             schema, metadata = file.schema_arrow, file.metadata
-        _check_columns(schema, path)
-        groups = [metadata.row_group(k) for k in range(metadata.num_row_groups)]
-        check_unpacked(path.stat().st_size, sum(group.total_byte_size for group in groups))
-        once = [field.name for field in schema if _is_text(field.type)]
-        try:
-            table = _read_batches(path, once, _BATCH)
-        except (pa.ArrowException, OSError):  # texts stored as differences, say; these may repeat a long one, too
-            once = []
-            table = _read_batches(path, once, _FEW_ROWS)
+            _check_columns(schema, path)
+            # Not its columns' metadata, which Arrow reads with exceptions that end the process.
+            groups = [metadata.row_group(k) for k in range(metadata.num_row_groups)]
+            check_unpacked(path.stat().st_size, sum(group.total_byte_size for group in groups))
+            texts = [field.name for field in schema if _is_text(field.type)]
+            others = [field for field in schema if field.name not in texts]
+            check_memory((metadata.num_rows, sum(_width(field.type) for field in others)), np.uint8, str(path))
+            numbers = file.read([field.name for field in others])
+            columns = {field.name: numbers.column(field.name) for field in others}
+        if texts:
+            try:
+                columns |= _read_texts(path, texts, _BATCH, once=True)
+            except (pa.ArrowException, OSError):  # texts that are stored as differences, say, or very long ones
+                columns |= _read_texts(path, texts, _FEW_ROWS, once=False)
+        table = pa.table([columns[field.name] for field in schema], schema=schema)
+        table.validate(full=True)
         for rows in (metadata.num_rows, sum(group.num_rows for group in groups)):
             if table.num_rows != rows:
                 raise ValueError(say("it has {found:,} rows, not {expected:,}", found=table.num_rows, expected=rows))
-        free = available_memory()
-        for name in once:
-            column = table.column(name)
-            _check_free(sum(map(_written_out, column.chunks)), free, path)
-            table = table.set_column(schema.get_field_index(name), name, column.cast(schema.field(name).type))
         return table
 
 
-def _read_batches(path: Path, once: list[str], rows: int) -> pa.Table:
-    """A Parquet file, so many rows at a time; in the columns ``once`` each different text is held once."""
-    free, before, batches = available_memory(), pa.total_allocated_bytes(), []
-    # Not by metadata of its columns, which Arrow reads with exceptions that end the process.
-    with pa.parquet.ParquetFile(path, read_dictionary=once, page_checksum_verification=True) as file:
-        for batch in file.iter_batches(rows):
-            batches.append(batch)
+def _width(kind: pa.DataType) -> int:
+    """About how many bytes a value takes."""
+    try:
+        return max(1, int(kind.bit_width) // 8)
+    except ValueError:
+        return 8
+
+
+def _read_texts(path: Path, names: list[str], rows: int, *, once: bool) -> dict[str, pa.ChunkedArray]:
+    """Columns of texts of a Parquet file, so many rows at a time, each different text held once or not."""
+    free, before = available_memory(), pa.total_allocated_bytes()
+    chunks: dict[str, list[pa.Array]] = {name: [] for name in names}
+    with pa.parquet.ParquetFile(path, read_dictionary=names if once else [], page_checksum_verification=True) as file:
+        for batch in file.iter_batches(rows, columns=names):
+            for name in names:
+                chunk = batch.column(name)
+                if pa.types.is_dictionary(chunk.type):
+                    _check_free(pa.total_allocated_bytes() - before + _written_out(chunk), free, path)
+                    chunk = chunk.cast(chunk.type.value_type)
+                chunks[name].append(chunk)
             _check_free(pa.total_allocated_bytes() - before, free, path)
-        table = pa.Table.from_batches(batches, file.schema_arrow)
-    table.validate(full=True)
-    return table
+        kinds = {name: file.schema_arrow.field(name).type for name in names}
+    return {name: pa.chunked_array(chunks[name], None if chunks[name] else kinds[name]) for name in names}
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _written_out(chunk: pa.DictionaryArray) -> int:
@@ -286,8 +302,8 @@ def _is_number(text: str) -> bool:
 @contextmanager
 def _lines(path: Path) -> Iterator[io.BufferedReader]:
     """A text file as a stream of bytes that can be read by lines."""
-    with stream(path, _BLOCK) as content:
-        yield io.BufferedReader(content)
+    with unpacked(path) as (file, most):
+        yield io.BufferedReader(TextStream(file, most, longest_line=_BLOCK))
 
 
 @contextmanager
@@ -519,7 +535,8 @@ def read_idx(path: Path) -> np.ndarray:
     The file begins with two zero bytes, a byte for the number type, a byte for the number of dimensions and a
     big-endian 32-bit size for each.
     """
-    with refused_as(DataError, path, "idx"), stream(path) as content, io.BufferedReader(content) as file:
+    with refused_as(DataError, path, "idx"), unpacked(path) as (content, most):
+        file = io.BufferedReader(Stream(content, most))
         magic = file.read(4)
         if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES or not 1 <= magic[3] <= 8:
             text = say(

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from glassnet.errors import DataError
 from glassnet.messages import say
+from glassnet.reading import shortened
 
 Index: TypeAlias = Any
 """Row numbers: a NumPy array of integers, or a sequence of them."""
@@ -155,7 +156,7 @@ def row_number(part: Table | Arrays, row: int) -> int:
 
 def listed(names: Iterable[object]) -> str:
     """Names for a message, the first twenty where there are more."""
-    texts = [str(name) for name in names]
+    texts = [shortened(str(name)) for name in names]
     if len(texts) <= _SHOWN:
         return ", ".join(texts) or say("none")
     return say("{names}, ... ({count:,} in all)", names=", ".join(texts[:_SHOWN]), count=len(texts))
