@@ -18,7 +18,9 @@ from glassnet.messages import say
 
 UNPACKED_FREELY = 256 << 20
 UNPACKED_RATIO = 100
-"""What is packed may unpack to 256 MiB, or to 100 times its size if that is more. (Text shrinks to a tenth or so.)"""
+UNPACKED_SHARE = 0.25
+"""What is packed may unpack to 256 MiB, or to 100 times its size if that is more (text shrinks to a tenth or so); where
+it is known before how much it is, as of arrays, also to a quarter of the free memory."""
 
 _LONGEST = 200  # characters of another library's message that are shown
 
@@ -147,7 +149,7 @@ class Counted(io.RawIOBase):
         content = self._file.read(len(buffer))
         self.bytes += len(content)
         if self._most is not None and self.bytes > self._most:
-            raise OSError(errno.EFBIG, too_much(self._most))
+            raise too_much(self._most)
         if self._longest_line is not None:
             self.quotes += content.count(b'"')
             end = max(content.rfind(b"\n"), content.rfind(b"\r"))
@@ -158,21 +160,31 @@ class Counted(io.RawIOBase):
         return len(content)
 
 
-def too_much(most: int) -> str:
+def most_unpacked(packed: int) -> int:
+    """How many bytes ``packed`` bytes may unpack to."""
+    most = max(UNPACKED_FREELY, UNPACKED_RATIO * packed)
+    free = available_memory()
+    return most if free is None else min(most, free)
+
+
+def check_unpacked(packed: int, unpacked: int) -> None:
+    """OSError if ``packed`` bytes unpack to more than is possible."""
+    most, free = most_unpacked(packed), available_memory()
+    if free is not None:
+        most = max(most, int(UNPACKED_SHARE * free))
+    if unpacked > most:
+        raise too_much(most)
+
+
+def too_much(most: int) -> OSError:
     """Why unpacking was given up."""
-    return say(
+    text = say(
         "it unpacks to more than {most}, over {ratio} times its size, as files do that are made to fill up memory; "
-        "if it is not one, unpack it first",
+        "if it is not one, store it without packing",
         most=size_text(most),
         ratio=UNPACKED_RATIO,
     )
-
-
-def most_unpacked(packed: int) -> int:
-    """How many bytes ``packed`` bytes may unpack to."""
-    free = available_memory()
-    most = max(UNPACKED_FREELY, UNPACKED_RATIO * packed)
-    return most if free is None else min(most, free)
+    return OSError(errno.EFBIG, text)
 
 
 @contextmanager

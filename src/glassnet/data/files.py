@@ -31,7 +31,7 @@ from glassnet.data.parts import Arrays, listed
 from glassnet.errors import DataError, InputError
 from glassnet.memory import available_memory, check_memory, size_text
 from glassnet.messages import say
-from glassnet.reading import most_unpacked, opened, refused_as, stream, too_much, unreadable
+from glassnet.reading import check_unpacked, opened, refused_as, stream, unreadable
 
 TABLE_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 PARQUET_ENDINGS = (".parquet", ".pq")
@@ -44,10 +44,10 @@ MOST_COLUMNS = 100_000
 """So many columns a CSV file may have: each costs its reader some 10 KB."""
 
 _BLOCK = 16 << 20  # bytes that are parsed at once; a line must fit in
-_HEADER = 10_000  # bytes of an array's header
+_HEADER = 65_536  # bytes of an array's header
 _END = struct.Struct("<4s4H2LH")  # the record at a zip file's end
 
-_BATCH = 65_536  # rows of a Parquet file that are read at once
+_BATCH, _FEW_ROWS = 65_536, 1024  # rows of a Parquet file that are read at once
 
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -92,34 +92,38 @@ def read_parquet(path: Path) -> pa.Table:
     with refused_as(DataError, path, "Parquet"):
         opened(path).close()
         with pa.parquet.ParquetFile(path) as file:
-            _check_columns(file.schema_arrow, path)
-            texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
-            metadata = file.metadata
-        most, groups = (
-            most_unpacked(path.stat().st_size),
-            [metadata.row_group(k) for k in range(metadata.num_row_groups)],
-        )
-        if sum(group.total_byte_size for group in groups) > most:
-            raise ValueError(too_much(most))
-        free, before, batches = available_memory(), pa.total_allocated_bytes(), []
-        with pa.parquet.ParquetFile(
-            path, metadata=metadata, read_dictionary=texts, page_checksum_verification=True
-        ) as file:
-            for batch in file.iter_batches(_BATCH):
-                batches.append(batch)
-                _check_free(pa.total_allocated_bytes() - before, free, path)
-            table = pa.Table.from_batches(batches, file.schema_arrow)
-            table.validate(full=True)
-            if table.num_rows != metadata.num_rows:
-                raise ValueError(
-                    say("it has {found:,} rows, not {expected:,}", found=table.num_rows, expected=metadata.num_rows)
-                )
-        for name in texts:
-            place, column = table.schema.get_field_index(name), table.column(name)
-            if pa.types.is_dictionary(column.type):
-                _check_free(sum(map(_written_out, column.chunks)), free, path)
-                table = table.set_column(place, name, column.cast(column.type.value_type))
+            schema, metadata = file.schema_arrow, file.metadata
+        _check_columns(schema, path)
+        groups = [metadata.row_group(k) for k in range(metadata.num_row_groups)]
+        check_unpacked(path.stat().st_size, sum(group.total_byte_size for group in groups))
+        once = [field.name for field in schema if _is_text(field.type)]
+        try:
+            table = _read_batches(path, once, _BATCH)
+        except (pa.ArrowException, OSError):  # texts stored as differences, say; these may repeat a long one, too
+            once = []
+            table = _read_batches(path, once, _FEW_ROWS)
+        for rows in (metadata.num_rows, sum(group.num_rows for group in groups)):
+            if table.num_rows != rows:
+                raise ValueError(say("it has {found:,} rows, not {expected:,}", found=table.num_rows, expected=rows))
+        free = available_memory()
+        for name in once:
+            column = table.column(name)
+            _check_free(sum(map(_written_out, column.chunks)), free, path)
+            table = table.set_column(schema.get_field_index(name), name, column.cast(schema.field(name).type))
         return table
+
+
+def _read_batches(path: Path, once: list[str], rows: int) -> pa.Table:
+    """A Parquet file, so many rows at a time; in the columns ``once`` each different text is held once."""
+    free, before, batches = available_memory(), pa.total_allocated_bytes(), []
+    # Not by metadata of its columns, which Arrow reads with exceptions that end the process.
+    with pa.parquet.ParquetFile(path, read_dictionary=once, page_checksum_verification=True) as file:
+        for batch in file.iter_batches(rows):
+            batches.append(batch)
+            _check_free(pa.total_allocated_bytes() - before, free, path)
+        table = pa.Table.from_batches(batches, file.schema_arrow)
+    table.validate(full=True)
+    return table
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -227,14 +231,18 @@ def _is_plain(kind: pa.DataType) -> bool:
 def _header(path: Path) -> str:
     """The first line of a CSV file, or DataError if it cannot hold the names of columns."""
     with _lines(path) as file:
-        first = re.split(rb"[\r\n]", file.readline(_BLOCK).removeprefix(codecs.BOM_UTF8), maxsplit=1)[0]
+        first = file.readline().removeprefix(codecs.BOM_UTF8)
+        while first.count(b'"') % 2 and (more := file.readline()):  # a name with an end of line in it
+            first += more
+    if b'"' not in first:
+        first = re.split(rb"[\r\n]", first, maxsplit=1)[0]
     if not first.strip():
         text = say(
             "{file} is empty or begins with an empty line; expected a line of column names, then the rows", file=path
         )
         raise DataError(text)
     try:
-        names = first.decode()
+        names = first.decode().strip("\r\n")
     except UnicodeDecodeError as error:
         raise _not_utf8(path) from error
     separator = _separator(path, names)
@@ -376,11 +384,13 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         if file.peek(6)[:6] == b"\x93NUMPY":  # type: ignore[attr-defined]
             raise DataError(say("{file} is a .npy array by its content; give it that ending", file=path))
         with zipfile.ZipFile(file) as archive:
-            members = archive.infolist()
-            _check_directory(file, len(members))
-            most = most_unpacked(path.stat().st_size)
-            if sum(member.file_size for member in members) > most:
-                raise ValueError(too_much(most))
+            _check_directory(file, len(archive.infolist()))
+            members = []
+            for member in archive.infolist():
+                archive.open(member).close()  # that its name is the same in both places where it stands
+                if member.filename.endswith(".npy"):
+                    members.append(member)
+            check_unpacked(path.stat().st_size, sum(member.file_size for member in members))
             if len({member.filename for member in members}) < len(members):
                 raise ValueError(say("two of its arrays have the same name"))
             arrays = {}
