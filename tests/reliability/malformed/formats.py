@@ -112,6 +112,13 @@ def plain_values(column: pa.ChunkedArray) -> list[Any]:
     return (column.cast(kinds[column.type.bit_width]) if pa.types.is_temporal(column.type) else column).to_pylist()
 
 
+def moments(column: pa.ChunkedArray) -> list[Any]:
+    """A column as Python objects, dates and times in ISO's form."""
+    if not pa.types.is_temporal(column.type):
+        return column.to_pylist()
+    return [None if text is None else strict.Moment(text) for text in column.cast(pa.string()).to_pylist()]
+
+
 def same_columns(
     separator: str | None = None, unpack: Callable[[bytes], bytes] = bytes
 ) -> Callable[[Any, Files], bool]:
@@ -122,7 +129,8 @@ def same_columns(
             content = unpack(next(iter(files.values())))
         except (OSError, EOFError) as error:
             raise ValueError(str(error)) from error
-        return strict.same_table(found.train.columns.to_pydict(), content, separator)
+        table = found.train.columns
+        return strict.same_table({name: moments(table.column(name)) for name in table.column_names}, content, separator)
 
     return says
 
@@ -136,11 +144,16 @@ def same_archive(found: Any, files: Files) -> bool:
     """Whether arrays are what an archive says."""
     try:
         with zipfile.ZipFile(io.BytesIO(files["x.npz"])) as archive:
-            said = {name.removesuffix(".npy").lower(): strict.npy(archive.read(name)) for name in archive.namelist()}
+            said = {
+                name.removesuffix(".npy").lower(): strict.npy(archive.read(name), "biufcSUMmV")
+                for name in archive.namelist()
+            }
     except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
         raise ValueError(str(error)) from error
     x = next((said[key] for key in ("x_train", "x", "data", "features", "images") if key in said), None)
-    return x is not None and strict.same_array(found.train.x, x)
+    y = next((said[key] for key in ("y_train", "y", "target", "targets", "label", "labels") if key in said), None)
+    same = x is not None and strict.same_array(found.train.x, x)
+    return same and (found.train.y is None or (y is not None and strict.same_array(found.train.y, y)))
 
 
 def same_images(suffix: str, unpack: Callable[[bytes], bytes] = bytes) -> Callable[[Any, Files], bool]:

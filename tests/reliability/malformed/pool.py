@@ -17,7 +17,7 @@ from typing import Any
 
 from reliability.malformed.judge import CRASH, HANG, MEMORY, VERDICTS
 from reliability.malformed.seeds import FAST
-from reliability.malformed.worker import SHARED, Progress
+from reliability.malformed.worker import SHARED, WRONG, Progress
 
 LONGEST = 10.0  # seconds of a file
 TESTS = Path(__file__).parents[2]
@@ -77,7 +77,7 @@ class Worker:
                     return HANG
                 continue
             if not line:
-                if self.process.wait() == 1 and self.progress.numbers[0] < 0:
+                if self.process.wait() == WRONG:
                     raise RuntimeError("the harness is wrong; see the traceback above")
                 return CRASH
             answer: dict[str, Any] = json.loads(line)

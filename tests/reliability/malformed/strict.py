@@ -44,10 +44,18 @@ def table(content: bytes, separator: str | None = None) -> dict[str, list[str]]:
     return {name: [row[k] for row in rows] for k, name in enumerate(names)}
 
 
+class Moment(str):
+    """A date or time in ISO's form; one of Python's could not be before the year 1."""
+
+    __slots__ = ()
+
+
 def denotes(text: str, value: Any) -> bool:
     """Whether a field of text stands for a value."""
     if value is None:
         return text in NULLS
+    if isinstance(value, Moment):
+        return text.strip(" \t") == value or _same_moment(text, value)
     if isinstance(value, str):
         return text == value
     text = text.strip(" \t")
@@ -59,7 +67,15 @@ def denotes(text: str, value: Any) -> bool:
         if isinstance(value, float):
             number = float(text) if text.isascii() and "_" not in text else math.nan
             return number == value or (math.isnan(number) and math.isnan(value) and "n" in text.lower())
-        return _moment(text) == _moment(str(value))
+        return _same_moment(text, str(value))
+    except ValueError:
+        return False
+
+
+def _same_moment(text: str, other: str) -> bool:
+    """Whether two texts stand for the same date or time."""
+    try:
+        return bool(_moment(text) == _moment(other))
     except ValueError:
         return False
 
@@ -85,8 +101,8 @@ def same_table(columns: dict[str, Iterable[Any]], content: bytes, separator: str
     )
 
 
-def npy(content: bytes) -> np.ndarray:
-    """The array of a .npy file of numbers."""
+def npy(content: bytes, kinds: str = "biuf") -> np.ndarray:
+    """The array of a .npy file, of numbers or of other kinds; never of objects."""
     if content[:6] != b"\x93NUMPY" or len(content) < 12:
         raise ValueError("magic")
     wide = {(1, 0): False, (2, 0): True, (3, 0): True}.get((content[6], content[7]))
@@ -104,7 +120,7 @@ def npy(content: bytes) -> np.ndarray:
     sizes = isinstance(shape, tuple) and all(type(size) is int and size >= 0 for size in shape)
     if len(text) < length or set(header) != {"descr", "shape", "fortran_order"} or not sizes:
         raise ValueError("header")
-    if type(turned) is not bool or dtype.kind not in "biuf" or len(body) != math.prod(shape) * dtype.itemsize:
+    if type(turned) is not bool or dtype.kind not in kinds or len(body) != math.prod(shape) * dtype.itemsize:
         raise ValueError("content")
     return np.frombuffer(body, dtype).reshape(shape, order="F" if turned else "C")
 

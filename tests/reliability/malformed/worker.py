@@ -13,6 +13,7 @@ import resource
 import shutil
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ SHARED = 8 * (1 + len(j.VERDICTS))
 MEMORY = 6 << 30  # bytes of addresses above those at the start
 
 GREW = 1 << 16  # KiB
+WRONG = 99  # the exit status where the harness itself is wrong
 
 
 class Progress:
@@ -167,7 +169,11 @@ def main() -> None:
     answerers = {"mutants": mutants, "flips": flips, "nasty": nasty, "trial": trial}
     for line in sys.stdin:
         request = json.loads(line)
-        answer = answerers[request["what"]](request, progress)
+        try:
+            answer = answerers[request["what"]](request, progress)
+        except BaseException:  # of this harness: what readers raise has a verdict
+            traceback.print_exc()
+            os._exit(WRONG)
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
