@@ -181,10 +181,10 @@ def rewrite(folder, **changes):
 
 
 FOREIGN = [
-    ({"format": "other-model"}, "is of the format other-model 1; this version of glassnet reads glassnet-model 1"),
-    ({"version": 2}, "is of the format glassnet-model 2; this version of glassnet reads glassnet-model 1"),
-    ({"version": "1"}, "reads glassnet-model 1"),
-    ({"format": KeyError}, "is of the format None 1"),
+    ({"format": "other-model"}, "is of the format other-model 2; this version of glassnet reads glassnet-model 2"),
+    ({"version": 1}, "is of the format glassnet-model 1; this version of glassnet reads glassnet-model 2"),
+    ({"version": "2"}, "reads glassnet-model 2"),
+    ({"format": KeyError}, "is of the format None 2"),
     ({"network": KeyError}, "model.json is damaged"),
     ({"network": 3}, "model.json is damaged"),
     ({"network": {"layers": [], "dtype": "float32", "seed": 0}}, "."),
@@ -230,7 +230,7 @@ def test_every_flipped_byte_is_noticed(stored):
 
 def test_manifest_is_readable_json(stored):
     manifest = json.loads((stored / "model.json").read_text(encoding="utf-8"))
-    assert (manifest["format"], manifest["version"]) == ("glassnet-model", 1)
+    assert (manifest["format"], manifest["version"]) == ("glassnet-model", 2)
     assert [layer["kind"] for layer in manifest["network"]["layers"]] == ["dense", "dense"]
 
 

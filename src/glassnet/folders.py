@@ -139,8 +139,11 @@ def recorded(folder: Path, name: str) -> bytes:
 
 def _recorded(folder: Path, name: str) -> bytes:
     content = read_bytes(folder / name)
+    results = read_results(folder)
+    if "files" not in results:
+        raise ModelFileError(say("{path} was written by an older glassnet; train the run again", path=folder / RESULTS))
     with damaged(folder / RESULTS):
-        expected = read_results(folder)["files"].get(name)
+        expected = results["files"].get(name)
     if digest(content) != expected:
         raise _foreign(folder / name)
     return content

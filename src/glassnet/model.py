@@ -23,7 +23,7 @@ from glassnet.storage import damaged, read_pair, write_pair
 from glassnet.trace import Trace, checked_rows, trace
 
 FORMAT = "glassnet-model"
-VERSION = 1
+VERSION = 2
 ARRAYS = "model.safetensors"
 MANIFEST = "model.json"
 

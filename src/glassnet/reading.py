@@ -169,7 +169,8 @@ class TextStream(Stream):
     quotes : int
         Quotation marks so far.
     stray_quotes : bool
-        Whether one of them stands neither where a value begins or ends nor beside another one.
+        Whether one of them is out of place. Every other one, from the first on, begins a value or follows on another
+        one; those between end a value or are followed by another one.
     """
 
     def __init__(self, file: IO[bytes], most: int | None = None, *, separator: str = ",", longest_line: int) -> None:
@@ -180,7 +181,7 @@ class TextStream(Stream):
         self._neighbours = np.zeros(256, dtype=bool)
         self._neighbours[[*separator.encode(), *b'"\r\n']] = True
         self.lines = self.quotes = 0
-        self.stray_quotes = False
+        self.stray_quotes = False  # of all but the last sign so far
 
     def _look_at(self, content: bytes) -> None:
         self.lines += content.count(b"\n")
@@ -192,11 +193,14 @@ class TextStream(Stream):
             self.lines += 1
         block = self._carry + (content or b"\n")
         self._carry = block[-2:]
-        if b'"' in block:
-            self.quotes += content.count(b'"')
+        if b'"' in block[1:-1]:
             signs = np.frombuffer(block, np.uint8)
-            places = np.flatnonzero(signs[1:-1] == ord('"'))
-            self.stray_quotes |= not (self._neighbours[signs[places]] | self._neighbours[signs[places + 2]]).all()
+            before = np.flatnonzero(signs[1:-1] == ord('"'))
+            first = before[self.quotes % 2 :: 2]  # of a pair
+            second = before[1 - self.quotes % 2 :: 2]
+            neighbours = self._neighbours
+            self.stray_quotes |= not (neighbours[signs[first]].all() and neighbours[signs[second + 2]].all())
+            self.quotes += len(before)
 
 
 def most_unpacked(packed: int) -> int:

@@ -21,7 +21,7 @@ import safetensors.numpy
 
 from glassnet.errors import ModelFileError
 from glassnet.messages import say
-from glassnet.reading import opened, read_all, refused_as
+from glassnet.reading import opened, read_all, refused_as, shortened
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -171,8 +171,8 @@ def read_pair(manifest: Path, file: str, form: str, version: int) -> tuple[dict[
         text = say(
             "{path} is of the format {format} {version}; this version of glassnet reads {ours} {our_version}",
             path=manifest,
-            format=content.get("format"),
-            version=content.get("version"),
+            format=shortened(str(content.get("format"))),
+            version=shortened(str(content.get("version"))),
             ours=form,
             our_version=version,
         )

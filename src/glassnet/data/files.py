@@ -44,6 +44,7 @@ MOST_COLUMNS = 100_000
 """So many columns a CSV file may have: each costs its reader some 10 KB."""
 
 _BLOCK = 16 << 20  # bytes that are parsed at once; a line must fit in
+_MAGIC = b"\x93NUMPY"
 _HEADER = 65_536  # bytes of an array's header
 _END = struct.Struct("<4s4H2LH")  # the record at a zip file's end
 
@@ -61,7 +62,7 @@ def read_csv(path: Path) -> pa.Table:
     Empty fields, NA, NaN, null, ? and their like are missing values.
     """
     with refused_as(DataError, path, "CSV"):
-        separator = _separator(path, _header(path))
+        separator = _separator(path)
         try:
             with unpacked(path) as (file, most):
                 content = TextStream(file, most, separator=separator, longest_line=_BLOCK)
@@ -244,51 +245,55 @@ def _is_plain(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests) and not types.is_interval(kind)
 
 
-def _header(path: Path) -> str:
-    """The first line of a CSV file, or DataError if it cannot hold the names of columns."""
-    with _lines(path) as file:
-        first = file.readline().removeprefix(codecs.BOM_UTF8)
-        while first.count(b'"') % 2 and (more := file.readline()):  # a name with an end of line in it
-            first += more
-    if b'"' not in first:
-        first = re.split(rb"[\r\n]", first, maxsplit=1)[0]
-    if not first.strip():
-        text = say(
-            "{file} is empty or begins with an empty line; expected a line of column names, then the rows", file=path
-        )
-        raise DataError(text)
-    try:
-        names = first.decode().strip("\r\n")
-    except UnicodeDecodeError as error:
-        raise _not_utf8(path) from error
-    separator = _separator(path, names)
-    columns = names.count(separator) + 1
-    if columns > MOST_COLUMNS:
-        text = say(
+def _separator(path: Path) -> str:
+    """What parts the values of a CSV file, or DataError if its first line cannot hold the names of columns.
+
+    A tab in .tsv files; otherwise the first of comma, semicolon and tab that parts the names; a comma for one column.
+    """
+    known = "\t" if ".tsv" in path.name.lower() else ",;\t"
+    for size in (1 << 16, _BLOCK):
+        with _lines(path) as file:
+            start = file.read(size)
+        try:
+            text = codecs.getincrementaldecoder("utf-8-sig")().decode(start)
+        except UnicodeDecodeError as error:
+            raise _not_utf8(path) from error
+        if not re.split(r"[\r\n]", text, maxsplit=1)[0].strip():
+            message = say(
+                "{file} is empty or begins with an empty line; expected a line of column names, then the rows",
+                file=path,
+            )
+            raise DataError(message)
+        found = {separator: _first_row(text, separator) for separator in known}
+        separator = next((separator for separator in known if len(found[separator][0]) > 1), known[0])
+        fields, is_whole = found[separator]
+        if is_whole or len(start) < size:
+            break
+    if len(fields) > MOST_COLUMNS:
+        message = say(
             "{file} has {columns:,} columns, more than the {most:,} that a CSV file may have; an array (.npy, .npz) "
             "may have any number",
             file=path,
-            columns=columns,
+            columns=len(fields),
             most=MOST_COLUMNS,
         )
-        raise DataError(text)
-    with _any_length():
-        fields = next(csv.reader([names], delimiter=separator))
+        raise DataError(message)
     if all(map(_is_number, fields)) and not all(field.strip().isdigit() for field in fields):
-        text = say(
+        message = say(
             "the first line of {file} holds numbers ({line}), not the names of columns; add a line of names above it",
             file=path,
             line=listed(fields[:5]),
         )
-        raise DataError(text)
-    return names
+        raise DataError(message)
+    return separator
 
 
-def _separator(path: Path, names: str) -> str:
-    """Tab in .tsv files; otherwise a comma, unless the line of names has none and is parted by semicolons or tabs."""
-    if ".tsv" in path.name.lower():
-        return "\t"
-    return next((separator for separator in ",;\t" if separator in names), ",")
+def _first_row(text: str, separator: str) -> tuple[list[str], bool]:
+    """The first row of a CSV file that begins so, and whether there is more behind it."""
+    lines = io.StringIO(text, newline="")
+    with _any_length():
+        row = next(csv.reader(lines, delimiter=separator))
+    return row, bool(lines.read(1))
 
 
 def _is_number(text: str) -> bool:
@@ -397,23 +402,26 @@ def read_npy(path: Path) -> np.ndarray:
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a .npz file by their names."""
     with refused_as(DataError, path, "NumPy"), opened(path) as file:
-        if file.peek(6)[:6] == b"\x93NUMPY":  # type: ignore[attr-defined]
+        if file.peek(6)[:6] == _MAGIC:  # type: ignore[attr-defined]
             raise DataError(say("{file} is a .npy array by its content; give it that ending", file=path))
         with zipfile.ZipFile(file) as archive:
             _check_directory(file, len(archive.infolist()))
-            members = []
-            for member in archive.infolist():
-                archive.open(member).close()  # that its name is the same in both places where it stands
-                if member.filename.endswith(".npy"):
-                    members.append(member)
+            members = [member for member in archive.infolist() if _is_array(archive, member)]
             check_unpacked(path.stat().st_size, sum(member.file_size for member in members))
-            if len({member.filename for member in members}) < len(members):
+            names = [member.filename.removesuffix(".npy") for member in members]
+            if len(set(names)) < len(names):
                 raise ValueError(say("two of its arrays have the same name"))
             arrays = {}
-            for member in members:
+            for name, member in zip(names, members, strict=True):
                 with archive.open(member) as packed:
-                    arrays[member.filename.removesuffix(".npy")] = _array(packed, member.file_size, path)
+                    arrays[name] = _array(packed, member.file_size, path)
             return arrays
+
+
+def _is_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
+    """Whether a member is an array, by its name or its content; opened, it is seen that its name stands twice alike."""
+    with archive.open(member) as packed:
+        return packed.read(6) == _MAGIC or member.filename.endswith(".npy")
 
 
 def _array(file: IO[bytes], size: int, path: Path) -> np.ndarray:
@@ -439,7 +447,7 @@ def _header_of_array(file: IO[bytes], path: Path) -> tuple[tuple[int, ...], bool
     magic = file.read(8)
     if magic[:1] == b"\x80":  # how a pickle begins
         raise _objects(path)
-    if magic[:6] != b"\x93NUMPY" or magic[6:] not in (b"\x01\0", b"\x02\0", b"\x03\0"):
+    if magic[:6] != _MAGIC or magic[6:] not in (b"\x01\0", b"\x02\0", b"\x03\0"):
         raise ValueError(say("it does not begin as an array's file does"))
     length = int.from_bytes(file.read(2 if magic[6] == 1 else 4), "little")
     text = file.read(length) if length <= _HEADER else b""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from glassnet.estimators.base import BaseMLP
 
 FORMAT = "glassnet-estimator"
-VERSION = 1
+VERSION = 2
 ARRAYS = "estimator.safetensors"
 MANIFEST = "estimator.json"
 

@@ -2,7 +2,7 @@
 
 One file holds one checkpoint::
 
-    glassnet checkpoint 1 <SHA-256 of all that follows this line> <its length>
+    glassnet checkpoint 2 <SHA-256 of all that follows this line> <its length>
     <length of the JSON, 8 bytes> <JSON: plain data> <safetensors: arrays>
 
 It is written under a temporary name, flushed to the disk, and then gets its name in one step; so it is whole or not
@@ -38,7 +38,7 @@ from glassnet.training.callbacks import Callback
 if TYPE_CHECKING:
     from glassnet.training.trainer import Trainer
 
-VERSION = 1
+VERSION = 2
 KEEP = 2
 """How many checkpoints are kept."""
 

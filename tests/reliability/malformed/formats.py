@@ -602,7 +602,7 @@ def checkpoint_body(rng: Random, content: bytes, seeds: Any) -> bytes:
 def sign_checkpoint(base: Files, name: str, content: bytes) -> Files:
     """A checkpoint with its right checksum."""
     digest = hashlib.sha256(content).hexdigest().encode()
-    return {name: b"glassnet checkpoint 1 %s %d\n%s" % (digest, len(content), content)}
+    return {name: b"glassnet checkpoint 2 %s %d\n%s" % (digest, len(content), content)}
 
 
 def run_files(made: Path) -> list[Files]:
