@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import gzip
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -18,10 +19,10 @@ from glassnet.errors import InputError
 from glassnet.memory import available_memory, size_text
 from glassnet.messages import say
 
-UNPACKED_FREELY = 256 << 20
-UNPACKED_RATIO = 100
+UNPACKED_FREELY = 128 << 20
+UNPACKED_RATIO = 50
 UNPACKED_SHARE = 0.25
-"""What is packed may unpack to 256 MiB, or to 100 times its size if that is more (text shrinks to a tenth or so); where
+"""What is packed may unpack to 128 MiB, or to 50 times its size if that is more (text shrinks to a tenth or so); where
 it is known before how much it is, as of arrays, also to a quarter of the free memory."""
 
 _LONGEST = 200  # characters of another library's message that are shown
@@ -125,11 +126,11 @@ class Stream(io.RawIOBase):
     Parameters
     ----------
     file : binary file
-    most : int, optional
-        The most bytes.
+    most : callable, optional
+        The most bytes that may have been read so far.
     """
 
-    def __init__(self, file: IO[bytes], most: int | None = None) -> None:
+    def __init__(self, file: IO[bytes], most: Callable[[], int] | None = None) -> None:
         super().__init__()
         self._file, self._most = file, most
         self._bytes = 0
@@ -142,8 +143,8 @@ class Stream(io.RawIOBase):
         """Fill the buffer, or less of it."""
         content = self._file.read(len(buffer))
         self._bytes += len(content)
-        if self._most is not None and self._bytes > self._most:
-            raise too_much(self._most)
+        if self._most is not None and self._bytes > (most := self._most()):
+            raise too_much(most)
         self._look_at(content)
         buffer[: len(content)] = content
         return len(content)
@@ -158,7 +159,7 @@ class TextStream(Stream):
     Parameters
     ----------
     file, most : as of :class:`Stream`
-    separator : bytes, default b","
+    separator : str, default ","
     longest_line : int
         The most bytes between two ends of lines.
 
@@ -173,7 +174,14 @@ class TextStream(Stream):
         one; those between end a value or are followed by another one.
     """
 
-    def __init__(self, file: IO[bytes], most: int | None = None, *, separator: str = ",", longest_line: int) -> None:
+    def __init__(
+        self,
+        file: IO[bytes],
+        most: Callable[[], int] | None = None,
+        *,
+        separator: str = ",",
+        longest_line: int,
+    ) -> None:
         super().__init__(file, most)
         self._longest_line = longest_line
         self._line = 0  # bytes since the last end of a line
@@ -181,9 +189,11 @@ class TextStream(Stream):
         self._neighbours = np.zeros(256, dtype=bool)
         self._neighbours[[*separator.encode(), *b'"\r\n']] = True
         self.lines = self.quotes = 0
-        self.stray_quotes = False  # of all but the last sign so far
+        self.stray_quotes = False
 
     def _look_at(self, content: bytes) -> None:
+        if self._bytes == len(content):
+            content = content.removeprefix(codecs.BOM_UTF8)
         self.lines += content.count(b"\n")
         end = max(content.rfind(b"\n"), content.rfind(b"\r"))
         self._line = len(content) - end - 1 + (self._line if end < 0 else 0)
@@ -231,12 +241,14 @@ def too_much(most: int) -> OSError:
 
 
 @contextmanager
-def unpacked(path: Path) -> Iterator[tuple[IO[bytes], int | None]]:
-    """A plain file, unpacked if the name ends with .gz, and how many bytes may be read of it."""
+def unpacked(path: Path) -> Iterator[tuple[IO[bytes], Callable[[], int] | None]]:
+    """A plain file, unpacked if the name ends with .gz, and how many bytes may have been read of it so far.
+
+    That goes by how much of the file was unpacked, so that a bomb is noticed early.
+    """
     with opened(path) as file:
         if not path.name.lower().endswith(".gz"):
             yield file, None
             return
-        most = most_unpacked(os.fstat(file.fileno()).st_size)
         with gzip.GzipFile(fileobj=file) as content:
-            yield content, most  # type: ignore[misc]
+            yield content, lambda: most_unpacked(file.tell())  # type: ignore[misc]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import struct
+import subprocess
+import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -516,3 +520,23 @@ def test_links_are_followed_where_the_user_names_them_and_within_a_folder(tmp_pa
     pq.write_table(TEXTS, tmp_path / "data" / "a.parquet")
     (tmp_path / "data" / "b.parquet").symlink_to("a.parquet")
     assert load_source(tmp_path / "data", target="y").train.rows == 4000
+
+
+@pytest.mark.slow
+def test_a_process_ends_after_a_file_that_was_refused_while_it_was_read(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "a.csv.gz", "wb", compresslevel=1) as file:
+        file.write(b"a,b,y\n" + b"1.5,2.5,0\n" * 20_000_000)
+    code = f"from glassnet.data import load_source\nload_source({str(tmp_path / 'a.csv.gz')!r})"
+    for _ in range(5):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+        assert "it unpacks to more than" in done.stderr
+        assert done.returncode == 1
+
+
+def test_the_limit_of_the_csv_module_stays_the_users(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('a,y\n"' + "x" * 200_000 + '\n",1\n')
+    before = csv.field_size_limit()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: load_source(tmp_path / "a.csv").train.rows, range(40)))
+    assert found == [1] * 40
+    assert csv.field_size_limit() == before

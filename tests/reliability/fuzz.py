@@ -32,6 +32,9 @@ def search(name: str, place: Path) -> None:
     """Search until the time is over, in this process, which ends then; figures go to files beside the corpus."""
     import atheris
 
+    # An editable installation has a finder of its own, whose modules would not be instrumented.
+    sys.meta_path[:] = [finder for finder in sys.meta_path if "Redirecting" not in type(finder).__name__]
+    sys.path.insert(0, str(TESTS.parent / "src"))
     with atheris.instrument_imports(include=["glassnet"]):
         for module in ("glassnet.runs", "glassnet.training.resuming", "glassnet.estimators.convert"):
             importlib.import_module(module)

@@ -14,6 +14,7 @@ import math
 import re
 import struct
 import sys
+import threading
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -50,6 +51,9 @@ _END = struct.Struct("<4s4H2LH")  # the record at a zip file's end
 
 _BATCH, _FEW_ROWS = 65_536, 1024  # rows of a Parquet file that are read at once
 
+_length_lock = threading.Lock()
+_length_before: list[int] = []  # the csv module's limit, once for each block in which it is lifted
+
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
@@ -72,10 +76,13 @@ def read_csv(path: Path) -> pa.Table:
                     parse_options=pa.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
                     convert_options=pa.csv.ConvertOptions(null_values=_NULLS, strings_can_be_null=True),
                 )
-        except UnicodeDecodeError as error:
-            raise _not_utf8(path) from error
-        except pa.ArrowException as error:
-            raise _bad_csv(path, separator, error) from error
+        except BaseException as error:
+            _settle()
+            if isinstance(error, UnicodeDecodeError):
+                raise _not_utf8(path) from error
+            if isinstance(error, pa.ArrowException):
+                raise _bad_csv(path, separator, error) from error
+            raise
         # Where each line is a row, no row has vanished into a value.
         if content.quotes % 2 or content.stray_quotes or (content.quotes and content.lines != table.num_rows + 1):
             _check_quotes(path, separator, table.num_rows)
@@ -84,6 +91,14 @@ def read_csv(path: Path) -> pa.Table:
         if table.num_rows == 0:
             raise DataError(say("{file} has a line of column names but no rows", file=path))
         return table
+
+
+def _settle() -> None:
+    """Wait until Arrow's threads have taken up what a reading left to them that failed.
+
+    A process that ends while some of it still waits in their queue would wait for it for ever.
+    """
+    pa.csv.read_csv(io.BytesIO(b"a\n1\n"))  # comes behind it
 
 
 def read_parquet(path: Path) -> pa.Table:
@@ -320,12 +335,19 @@ def _rows(path: Path, separator: str, *, strict: bool = False) -> Iterator[Any]:
 
 @contextmanager
 def _any_length() -> Iterator[None]:
-    """Within a block, Python's csv module reads values of any length."""
-    limit = csv.field_size_limit(sys.maxsize)
+    """Within a block, Python's csv module reads values of any length, in all threads; the limit is the process's."""
+    with _length_lock:
+        if not _length_before:
+            _length_before.append(csv.field_size_limit(sys.maxsize))
+        else:
+            _length_before.append(_length_before[0])
     try:
         yield
     finally:
-        csv.field_size_limit(limit)
+        with _length_lock:
+            limit = _length_before.pop()
+            if not _length_before:
+                csv.field_size_limit(limit)
 
 
 def _bad_csv(path: Path, separator: str, error: Exception) -> InputError:
