@@ -31,9 +31,9 @@ _IDX = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: "
 def table(content: bytes, separator: str | None = None) -> dict[str, list[str]]:
     """The columns of a CSV file by their names."""
     text = content.decode("utf-8-sig")
-    first = re.split(r"[\r\n]", text, maxsplit=1)[0]
-    delimiter = separator or next((one for one in ",;\t" if one in first), ",")
     csv.field_size_limit(sys.maxsize)
+    firsts = {one: next(csv.reader(io.StringIO(text, newline=""), delimiter=one), []) for one in ",;\t"}
+    delimiter = separator or next((one for one, names in firsts.items() if len(names) > 1), ",")
     try:
         names, *rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     except csv.Error as error:
