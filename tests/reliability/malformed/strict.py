@@ -11,7 +11,6 @@ import csv
 import datetime
 import io
 import math
-import re
 import struct
 import sys
 from collections.abc import Iterable
