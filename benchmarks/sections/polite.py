@@ -6,6 +6,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,7 +21,8 @@ from benchmarks.workloads import W1, W3, load
 
 TITLE = "Beside a busy process"
 KEYS = ("torch-memory", "torch-fused", "jax", "sklearn", "numpy", "glassnet-exact", "glassnet-fast")
-PARTS = {"W1": 3, "W3": 60}  # a turn is an epoch divided by this
+PARTS = {"W1": 1, "W3": 20}  # a turn is an epoch divided by this
+PAUSE = 0.5  # seconds before a turn, in which what an engine learned of the turn before is no longer true
 
 
 @contextmanager
@@ -61,8 +63,10 @@ def run(options: Options) -> dict[str, Any]:
                         worker.ask("advance", steps=steps)
                     for _ in range(rounds):
                         worker.ask("ready", steps=steps)
+                        time.sleep(PAUSE)
                         entry["alone"].append(worker.ask("advance", steps=steps).wall / steps * whole)
                         worker.ask("ready", steps=steps)
+                        time.sleep(PAUSE)
                         with busy_core():
                             entry["beside"].append(worker.ask("advance", steps=steps).wall / steps * whole)
                     worker.ask("rest")

@@ -402,3 +402,23 @@ def test_a_thousand_fits_leave_nothing_behind():
 def resident():
     """Bytes of this process that are in memory."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_beside_busy_processes_the_bits_are_the_same_and_it_ends():
+    """Members of the team step aside there, and come back."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(4000, 64)).astype(np.float32), rng.integers(0, 3, 4000)
+
+    def trained(threads):
+        network = Network.dense((64, 256, 256, 3), seed=1, dropout=0.2)
+        glassnet.train(network, x, y, epochs=12, batch_size=128, threads=threads, engine="native")
+        return [theta.tobytes() for _, theta in network.parameters()]
+
+    alone = trained(1)
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
+    try:
+        assert all(trained(threads) == alone for threads in (2, 3, 4))
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()

@@ -353,6 +353,7 @@ class Network final : public Stack {
   std::vector<Scratch> scratch_;
   SparseBatch<T> sparse_;
   long capacity_ = 0;  // in panels
+  Pace pace_;
 };
 
 // ---- Memory
@@ -1303,8 +1304,7 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
   steps_done = 0;
   std::atomic<bool> not_finite{false};
   Watch watch(interrupt);
-  Barrier barrier(most_members);
-  Pace pace(most_members);
+  Barrier barrier(pace_.begin(most_members));
 
   run_team(most_members, [&](int member) {
     Scratch& own = scratch_[static_cast<size_t>(member)];
@@ -1420,7 +1420,7 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
         }
         steps_done = step + 1;
         watch.look();
-        barrier.resize(pace.next(members, barrier.slept()));
+        barrier.resize(pace_.next(barrier.slept()));
       }
       barrier.wait();  // nothing of what decides on the next step changes until all have arrived again
     }

@@ -90,40 +90,55 @@ class Barrier {
 };
 
 // How many members should take part. Where other processes hold cores, those that have theirs wait for those that have
-// none, and fewer are quicker; so one is left out where much time is slept, and now and then all are tried again.
+// none, and fewer are quicker; so one is left out where much time is slept for a while, not only once, and now and then
+// all are tried again. What was found holds for the next call, too.
 class Pace {
  public:
-  explicit Pace(int most) : most_(most) {}
+  // Before the steps of a call with at most so many; how many take part at first.
+  int begin(int most) {
+    const double now = seconds();
+    left_ -= now - since_;
+    if (most != most_ || left_ <= 0) members_ = most;
+    if (most != most_ || left_ <= -longest) chances_ = patience;
+    most_ = most;
+    since_ = now;
+    slept_ = 0;
+    return members_;
+  }
 
-  // For the steps to come; asked after every step.
-  int next(int members, double slept) {
+  // For the steps to come; asked after every step, with what members slept in this call.
+  int next(double slept) {
+    if (most_ == 1) return 1;
     const double now = seconds(), passed = now - since_;
-    if (most_ == 1 || passed < window) return members;
-    const double share = members == 1 ? 0 : (slept - slept_) / (passed * (members - 1));
+    if (passed < window) return members_;
+    const double share = members_ == 1 ? 0 : (slept - slept_) / (passed * (members_ - 1));
     since_ = now;
     slept_ = slept;
-    if (share > most_slept) {
-      left_ = pause_;
-      return members - 1;
-    }
-    if (members == most_) {
-      pause_ = shortest;
-      return most_;
-    }
     left_ -= passed;
-    if (left_ > 0) return members;
-    pause_ = std::min(2 * pause_, longest);
-    return most_;
+    if (share > most_slept) {
+      if (--chances_ > 0) return members_;
+      chances_ = 1;
+      left_ = pause_;
+      members_--;
+    } else if (members_ == most_) {
+      chances_ = patience;
+      pause_ = shortest;
+    } else if (left_ <= 0) {
+      pause_ = std::min(2 * pause_, longest);
+      members_ = most_;
+    }
+    return members_;
   }
 
  private:
-  static constexpr double window = 0.01, shortest = 0.05, longest = 0.4, most_slept = 0.25;
+  static constexpr double window = 0.01, shortest = 0.05, longest = 0.2, most_slept = 0.25;
+  static constexpr int patience = 3;  // windows
   static double seconds() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
   }
 
-  const int most_;
-  double since_ = seconds(), slept_ = 0, pause_ = shortest, left_ = 0;
+  int most_ = 0, members_ = 0, chances_ = patience;
+  double since_ = 0, slept_ = 0, pause_ = shortest, left_ = 0;
 };
 
 // work(member) on `members` threads, the calling one as member 0.
