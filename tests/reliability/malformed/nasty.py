@@ -288,6 +288,20 @@ _NESTED = pa.table({"x": [[1, 2], [3]], "y": [1, 2]})
 _STRUCTS = pa.table({"x": [{"a": 1}, {"a": 2}], "y": [1, 2]})
 _IDX = "train-images-idx3-ubyte"
 
+WRITTEN = (
+    ("run/model.json", "run", "model"),
+    ("run/model.safetensors", "run", "model"),
+    ("run/config.json", "run", "config"),
+    ("run/history.jsonl", "run", "history"),
+    ("run/snapshots.jsonl", "run", "snapshots"),
+    ("run/results.json", "run", "results"),
+    (CHECKPOINT, CHECKPOINT, "checkpoint"),
+    ("run/checkpoints/run.json", "run", "begun"),
+    ("estimator/estimator.json", "estimator", "estimator"),
+    ("estimator/estimator.safetensors", "estimator", "estimator"),
+)
+"""What glassnet writes: each file, what is read then, and by which reader."""
+
 CASES = [
     # bombs
     Nasty("gzip bomb in CSV", file("x.csv.gz", lambda: gzip_bomb(b"a,b\n", b"0,1\n", 160)), slow=True),
@@ -440,18 +454,7 @@ CASES = [
     # models, checkpoints and what else a run holds
     *(
         Nasty(f"a link out of the folder: {name}", link(name, f"outside/{Path(name).name}", read=read), reader)
-        for name, read, reader in (
-            ("run/model.json", "run", "model"),
-            ("run/model.safetensors", "run", "model"),
-            ("run/config.json", "run", "config"),
-            ("run/history.jsonl", "run", "history"),
-            ("run/snapshots.jsonl", "run", "snapshots"),
-            ("run/results.json", "run", "results"),
-            (CHECKPOINT, CHECKPOINT, "checkpoint"),
-            ("run/checkpoints/run.json", "run", "begun"),
-            ("estimator/estimator.json", "estimator", "estimator"),
-            ("estimator/estimator.safetensors", "estimator", "estimator"),
-        )
+        for name, read, reader in WRITTEN
     ),
     *(
         Nasty(
@@ -473,16 +476,7 @@ CASES = [
             ("text that is not UTF-8", lambda name: file(name, b'{"a": "\xff"}\n')),
         )
         for name, read, reader in (
-            ("run/model.json", "run", "model"),
-            ("run/model.safetensors", "run", "model"),
-            ("run/config.json", "run", "config"),
-            ("run/history.jsonl", "run", "history"),
-            ("run/snapshots.jsonl", "run", "snapshots"),
-            ("run/results.json", "run", "results"),
-            (CHECKPOINT, CHECKPOINT, "checkpoint"),
-            ("run/checkpoints/run.json", "run", "begun"),
-            ("estimator/estimator.json", "estimator", "estimator"),
-            ("estimator/estimator.safetensors", "estimator", "estimator"),
+            *WRITTEN,
             ("other/config.toml", "other/config.toml", "file"),
             ("other/config.json", "other/config.json", "file"),
         )
