@@ -152,9 +152,8 @@ MOST_TOML, MOST_JSON = 64 << 10, 4 << 20
 def read_config(path: str | Path) -> dict[str, Any]:
     """The tree in a TOML file, or in a JSON file such as a run's; ConfigError naming the file and what is wrong."""
     path = Path(path)
-    is_json = path.suffix == ".json"
     try:
-        content = read_all(path, most=MOST_JSON if is_json else MOST_TOML)
+        content = read_all(path, most=MOST_JSON if path.suffix == ".json" else MOST_TOML)
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(say("cannot read the configuration {path}: {reason}", path=path, reason=reason)) from error

@@ -17,8 +17,11 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
+from typing import TypeVar
 
 from glassnet.messages import say
+
+E = TypeVar("E", bound="InputError")
 
 
 class GlassnetError(Exception):
@@ -76,6 +79,11 @@ class MissingExtraError(GlassnetError, ImportError):
 
 class GlassnetWarning(UserWarning):
     """Something legal that is probably not what was meant."""
+
+
+def unwritable(kind: type[E], path: object, error: OSError) -> E:
+    """The error of this kind that says why a file or folder cannot be written."""
+    return kind(say("cannot write {path}: {reason}", path=path, reason=error.strerror or str(error)))
 
 
 def require(module: str, *, extra: str) -> ModuleType:

@@ -93,7 +93,7 @@ def config_of(folder: Path) -> RunConfig:
 def tree_of(folder: Path) -> dict[str, Any]:
     """The same as plain data."""
     check_run(folder)
-    return parse_config(recorded(folder, CONFIG), folder / CONFIG)
+    return parse_config(_recorded(folder, CONFIG), folder / CONFIG)
 
 
 def read_results(folder: Path) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def read_results(folder: Path) -> dict[str, Any]:
 
 def read_history(folder: Path) -> History:
     """A run's history, or ModelFileError."""
-    content = recorded(folder, HISTORY)
+    content = _recorded(folder, HISTORY)
     with damaged(folder / HISTORY):
         history = History.from_jsonl(content.decode())
         _ = history.seconds
@@ -114,7 +114,7 @@ def read_snapshots(folder: Path) -> list[Snapshot]:
     """A run's snapshots, none if it took none; ModelFileError if they cannot be read."""
     if not (folder / SNAPSHOTS).exists():
         return []
-    content = recorded(folder, SNAPSHOTS)
+    content = _recorded(folder, SNAPSHOTS)
     with damaged(folder / SNAPSHOTS):
         return from_jsonl(content.decode())
 
@@ -126,18 +126,18 @@ def load_model(folder: Path) -> Model:
 
     def read() -> Model:
         model = Model.load(folder)
-        _recorded(folder, MANIFEST)
+        _checked(folder, MANIFEST)
         return model
 
     return whole(folder, read)
 
 
-def recorded(folder: Path, name: str) -> bytes:
-    """The content of one of a run's files; ModelFileError unless it is what the run wrote."""
-    return whole(folder, lambda: _recorded(folder, name))
-
-
 def _recorded(folder: Path, name: str) -> bytes:
+    """The content of one of a run's files; ModelFileError unless it is what the run wrote."""
+    return whole(folder, lambda: _checked(folder, name))
+
+
+def _checked(folder: Path, name: str) -> bytes:
     content = read_bytes(folder / name)
     results = read_results(folder)
     if "files" not in results:

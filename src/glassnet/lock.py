@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from glassnet.errors import ConfigError
+from glassnet.errors import ConfigError, unwritable
 from glassnet.messages import say
 
 fcntl: Any = None
@@ -65,9 +65,7 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)
         except OSError as error:
-            raise ConfigError(
-                say("cannot write {path}: {reason}", path=path, reason=error.strerror or error)
-            ) from error
+            raise unwritable(ConfigError, path, error) from error
         if not _take(handle):
             os.close(handle)
             raise _in_use(folder)

@@ -306,7 +306,7 @@ class Model:
             inputs, outputs = network.sizes[0], network.sizes[-1]
             if encoding is not None and encoding.n_features != inputs:
                 raise ShapeError(say("{n} features go into {inputs} inputs", n=encoding.n_features, inputs=inputs))
-            if target is not None and not outputs == target.n_outputs:
+            if target is not None and outputs != target.n_outputs:
                 raise ShapeError(say("{outputs} outputs give {n} numbers", outputs=outputs, n=target.n_outputs))
             return cls(network, manifest["loss"], target, encoding, manifest["target_name"])
 

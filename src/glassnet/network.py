@@ -334,9 +334,9 @@ class Network:
             )
             layers.append(kind.from_config(entry, own))
         network = cls(layers, seed=config["seed"])
-        used = {name for name, _ in network.parameters()}
-        if used != set(values):
-            raise ConfigError(say("the network has no parameters {names}", names=", ".join(set(values) - used)))
+        unused = set(values) - {name for name, _ in network.parameters()}
+        if unused:
+            raise ConfigError(say("the network has no parameters {names}", names=", ".join(sorted(unused))))
         return network
 
     # Checks at the border

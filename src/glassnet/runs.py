@@ -26,7 +26,7 @@ from glassnet.arrays import as_dense
 from glassnet.config import BRANCHES, RunConfig, TrainingConfig, branch_of
 from glassnet.data import Arrays, Source, Table, TargetEncoding, load_source, split
 from glassnet.data.examples import Examples
-from glassnet.errors import ConfigError, DataError, NotFiniteError
+from glassnet.errors import ConfigError, DataError, NotFiniteError, unwritable
 from glassnet.folders import (
     CONFIG,
     HISTORY,
@@ -694,7 +694,7 @@ def check_folder(folder: Path, overwrite: bool) -> None:
         if _is_empty(folder):
             return
     except OSError as error:
-        raise _cannot_write(folder, error) from error
+        raise unwritable(ConfigError, folder, error) from error
     if (folder / CHECKPOINTS / BEGUN).exists() and not (folder / CONFIG).exists():
         if overwrite:
             return
@@ -742,11 +742,7 @@ def _try_writing(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise _cannot_write(folder, error) from error
-
-
-def _cannot_write(folder: Path, error: OSError) -> ConfigError:
-    return ConfigError(say("cannot write {path}: {reason}", path=folder, reason=error.strerror or str(error)))
+        raise unwritable(ConfigError, folder, error) from error
 
 
 def free_folder(root: Path, name: str) -> Path:
@@ -773,24 +769,19 @@ def _write(run: Run, *, resumed: bool) -> None:
         if events.stat().st_mtime < time.time() - run.seconds:  # of the run that is overwritten
             events.unlink()
     run.model.save(folder)
-    contents = {
-        HISTORY: run.history.to_jsonl().encode(),
-        SNAPSHOTS: to_jsonl(run.snapshots).encode() if run.snapshots else b"",
-        CONFIG: (json.dumps(plain(run.config), ensure_ascii=False, indent=1) + "\n").encode(),
-    }
-    contents = {name: content for name, content in contents.items() if content}
-    for name in (HISTORY, SNAPSHOTS):
-        if name in contents:
-            write_bytes(folder / name, contents[name])
+    contents = {HISTORY: run.history.to_jsonl().encode()}
+    if run.snapshots:
+        contents[SNAPSHOTS] = to_jsonl(run.snapshots).encode()
+    for name, content in contents.items():
+        write_bytes(folder / name, content)
+    contents[CONFIG] = (json.dumps(plain(run.config), ensure_ascii=False, indent=1) + "\n").encode()
+    contents[MANIFEST] = read_bytes(folder / MANIFEST)
     results = {
         "test": run.test,
         "stop_reason": run.history.stop_reason,
         "seconds": run.seconds,
         "engine": run.history.engine,
-        "files": {
-            MANIFEST: digest(read_bytes(folder / MANIFEST)),
-            **{name: digest(content) for name, content in contents.items()},
-        },
+        "files": {name: digest(content) for name, content in contents.items()},
     }
     write_document(folder / RESULTS, results)
     write_bytes(folder / CONFIG, contents[CONFIG])  # last: a folder that has it holds a run

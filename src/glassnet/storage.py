@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
-from glassnet.errors import ModelFileError
+from glassnet.errors import ModelFileError, unwritable
 from glassnet.messages import say
 from glassnet.reading import opened, read_all, refused_as, shortened
 
@@ -49,12 +49,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             raise
         _sync_folder(path.parent)
     except OSError as error:
-        raise unwritable(path, error) from error
-
-
-def unwritable(path: Path, error: OSError) -> ModelFileError:
-    """The error that says why a file cannot be written."""
-    return ModelFileError(say("cannot write {path}: {reason}", path=path, reason=error.strerror or str(error)))
+        raise unwritable(ModelFileError, path, error) from error
 
 
 def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
@@ -155,7 +150,7 @@ def write_pair(manifest: Path, content: Mapping[str, Any], file: str, arrays: Ma
         _waiting(place).replace(place)
         _sync_folder(place.parent)
     except OSError as error:
-        raise unwritable(place, error) from error
+        raise unwritable(ModelFileError, place, error) from error
 
 
 def read_pair(manifest: Path, file: str, form: str, version: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

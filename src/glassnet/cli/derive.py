@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from glassnet.cli import common
-from glassnet.errors import ConfigError
+from glassnet.errors import ConfigError, unwritable
 from glassnet.messages import say
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(say("cannot write {path}: {reason}", path=path, reason=error.strerror or error)) from error
+        raise unwritable(ConfigError, path, error) from error
 
 
 def _costs(activation: str, loss: str, seconds: float, figure: Path | None) -> int:

@@ -9,7 +9,7 @@ import typer
 
 from glassnet.cli import common
 from glassnet.cli.common import RunArgument
-from glassnet.errors import ConfigError
+from glassnet.errors import ConfigError, unwritable
 from glassnet.messages import say
 
 NAME = "explain"
@@ -111,4 +111,4 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(say("cannot write {path}: {reason}", path=path, reason=error.strerror or error)) from error
+        raise unwritable(ConfigError, path, error) from error

@@ -9,7 +9,7 @@ import typer
 
 from glassnet.cli import common
 from glassnet.cli.common import JsonOption, RunArgument
-from glassnet.errors import ConfigError
+from glassnet.errors import ConfigError, unwritable
 from glassnet.messages import say
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _write(path: Path, traced: Trace) -> None:
         with path.open("wb") as file:
             np.savez(file, **traced.arrays())  # type: ignore[arg-type]
     except OSError as error:
-        raise ConfigError(say("cannot write {path}: {reason}", path=path, reason=error.strerror or error)) from error
+        raise unwritable(ConfigError, path, error) from error
 
 
 # What is shown

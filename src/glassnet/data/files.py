@@ -32,7 +32,7 @@ from glassnet.data.parts import Arrays, listed
 from glassnet.errors import DataError, InputError
 from glassnet.memory import available_memory, check_memory, size_text
 from glassnet.messages import say
-from glassnet.reading import Stream, TextStream, check_unpacked, opened, refused_as, unpacked, unreadable
+from glassnet.reading import Stream, TextStream, check_unpacked, opened, refused_as, shortened, unpacked, unreadable
 
 TABLE_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 PARQUET_ENDINGS = (".parquet", ".pq")
@@ -200,7 +200,7 @@ def read_parquet_folder(paths: list[Path]) -> pa.Table:
         text = say(
             "the Parquet files in {folder} do not fit together: {error}",
             folder=paths[0].parent,
-            error=str(error).splitlines()[0],
+            error=shortened(str(error)),
         )
         raise DataError(text) from error
 
@@ -337,10 +337,7 @@ def _rows(path: Path, separator: str, *, strict: bool = False) -> Iterator[Any]:
 def _any_length() -> Iterator[None]:
     """Within a block, Python's csv module reads values of any length, in all threads; the limit is the process's."""
     with _length_lock:
-        if not _length_before:
-            _length_before.append(csv.field_size_limit(sys.maxsize))
-        else:
-            _length_before.append(_length_before[0])
+        _length_before.append(_length_before[0] if _length_before else csv.field_size_limit(sys.maxsize))
     try:
         yield
     finally:

@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from glassnet import messages
-from glassnet.errors import ConfigError, require
+from glassnet.errors import ConfigError, require, unwritable
 
 Figure: TypeAlias = Any
 """A ``matplotlib.figure.Figure``."""
@@ -284,8 +284,7 @@ def save(figure: Figure, path: Path) -> Path:
             else:
                 figure.savefig(path, **options)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConfigError(messages.say("cannot write {path}: {reason}", path=path, reason=reason)) from error
+        raise unwritable(ConfigError, path, error) from error
     return path
 
 

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from glassnet.errors import ConfigError, require
+from glassnet.errors import ConfigError, require, unwritable
 from glassnet.layers import Dense, Dropout
 from glassnet.losses import Loss
-from glassnet.messages import say
 from glassnet.network import Network
 from glassnet.training.recording import BINS, Distribution, Recorder, Snapshot
 from glassnet.training.trainer import Trainer
@@ -72,8 +71,7 @@ class Tracker(Recorder):
             Path(self.folder).mkdir(parents=True, exist_ok=True)
             self._writer = writers.EventFileWriter(str(self.folder))
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise ConfigError(say("cannot write {path}: {reason}", path=self.folder, reason=reason)) from error
+            raise unwritable(ConfigError, self.folder, error) from error
         events = require("tensorboard.compat.proto.event_pb2", extra="track")
         graph = _graph(trainer.network, trainer.loss)
         self._writer.add_event(events.Event(wall_time=time.time(), graph_def=graph.SerializeToString()))

@@ -31,7 +31,7 @@ from glassnet.arrays import is_sparse
 from glassnet.data.examples import Examples
 from glassnet.errors import ConfigError, GlassnetWarning, ModelFileError
 from glassnet.messages import say
-from glassnet.reading import opened
+from glassnet.reading import opened, refused_as
 from glassnet.storage import damaged, digest, read_json, remove_leftovers, write_bytes
 from glassnet.training.callbacks import Callback
 
@@ -117,15 +117,10 @@ def _join(tree: Any, arrays: Mapping[str, np.ndarray]) -> Any:
 
 def files(folder: Path) -> list[Path]:
     """The checkpoints in a folder, newest first."""
-    try:
+    with refused_as(ModelFileError, folder), suppress(FileNotFoundError):
         found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise ModelFileError(
-            say("cannot read {path}: {reason}", path=folder, reason=error.strerror or str(error))
-        ) from error
-    return sorted(found, key=_number, reverse=True)
+        return sorted(found, key=_number, reverse=True)
+    return []
 
 
 def _number(path: Path) -> int:
@@ -141,7 +136,8 @@ def load(path: Path) -> Checkpoint:
         length = head.split()[-1] if head.startswith(_MAGIC) and head.endswith(b"\n") else b""
         if length != b"%d" % (os.fstat(file.fileno()).st_size - len(head)):
             raise ValueError(say("it does not begin as a checkpoint does, or its length is another"))
-        return Checkpoint.from_bytes(head + file.read(), path)
+        file.seek(0)
+        return Checkpoint.from_bytes(file.read(), path)
 
 
 def newest(folder: Path, note: Callable[[str], None] = lambda text: None) -> tuple[Path, Checkpoint] | None:
@@ -150,7 +146,7 @@ def newest(folder: Path, note: Callable[[str], None] = lambda text: None) -> tup
         try:
             return path, load(path)
         except ModelFileError as error:
-            if not path.exists() and path not in files(folder):  # it was pruned meanwhile
+            if path not in files(folder):  # it was pruned meanwhile
                 return newest(folder, note)
             note(str(error))
     return None
