@@ -128,7 +128,16 @@ class Stream(io.RawIOBase):
     file : binary file
     most : callable, optional
         The most bytes that may have been read so far.
+
+    Attributes
+    ----------
+    keeps_failure : bool
+        Whether what goes wrong is kept as ``failure``, and the stream ends there, for readers that must not be left in
+        the middle of their work.
     """
+
+    keeps_failure = False
+    failure: Exception | None = None
 
     def __init__(self, file: IO[bytes], most: Callable[[], int] | None = None) -> None:
         super().__init__()
@@ -141,13 +150,23 @@ class Stream(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer, or less of it."""
-        content = self._file.read(len(buffer))
-        self._bytes += len(content)
-        if self._most is not None and self._bytes > (most := self._most()):
-            raise too_much(most)
-        self._look_at(content)
+        try:
+            content = self._next(len(buffer))
+        except Exception as error:
+            if not self.keeps_failure:
+                raise
+            self.failure = error
+            return 0
         buffer[: len(content)] = content
         return len(content)
+
+    def _next(self, most: int) -> bytes:
+        content = b"" if self.failure else self._file.read(most)
+        self._bytes += len(content)
+        if self._most is not None and self._bytes > (possible := self._most()):
+            raise too_much(possible)
+        self._look_at(content)
+        return content
 
     def _look_at(self, content: bytes) -> None:
         """Called with all that is read, and with nothing at the end."""

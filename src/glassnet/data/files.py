@@ -67,9 +67,11 @@ def read_csv(path: Path) -> pa.Table:
     """
     with refused_as(DataError, path, "CSV"):
         separator = _separator(path)
+        content: TextStream | None = None
         try:
             with unpacked(path) as (file, most):
                 content = TextStream(file, most, separator=separator, longest_line=_BLOCK)
+                content.keeps_failure = True  # raised, it would leave work in Arrow's queue: see _settle
                 table = pa.csv.read_csv(
                     io.BufferedReader(content, _BLOCK),
                     read_options=pa.csv.ReadOptions(block_size=_BLOCK),
@@ -78,11 +80,15 @@ def read_csv(path: Path) -> pa.Table:
                 )
         except BaseException as error:
             _settle()
+            if content is not None and content.failure is not None:
+                raise content.failure from error
             if isinstance(error, UnicodeDecodeError):
                 raise _not_utf8(path) from error
             if isinstance(error, pa.ArrowException):
                 raise _bad_csv(path, separator, error) from error
             raise
+        if content.failure is not None:
+            raise content.failure
         # Where each line is a row, no row has vanished into a value.
         if content.quotes % 2 or content.stray_quotes or (content.quotes and content.lines != table.num_rows + 1):
             _check_quotes(path, separator, table.num_rows)
