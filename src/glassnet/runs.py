@@ -239,15 +239,9 @@ def execute(
     """
     started = time.perf_counter()
     wanted = Resuming(checkpoint_every, checkpoint_keep, resume, frozenset(allow))
-    if folder is not None:
-        check_free(folder)
-        if resume:
-            check_resumable(folder)
-        else:
-            check_folder(folder, overwrite)
-    elif checkpoint_every is not None or resume:
+    if folder is None and (checkpoint_every is not None or resume):
         raise ConfigError(say("checkpoints need a folder for the run"))
-    with nullcontext() if folder is None else _reserved(folder), nullcontext() if folder is None else locked(folder):
+    with nullcontext() if folder is None else _held(folder, overwrite=overwrite, resume=resume):
         recorder = Recorder() if record else None
         job = ready(
             config,
@@ -723,12 +717,27 @@ def _is_empty(folder: Path) -> bool:
 
 
 @contextmanager
-def _reserved(folder: Path) -> Iterator[None]:
-    """The run's folder, made and tried before there is work to lose, and gone again if nothing was put into it."""
+def _held(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[None]:
+    """The run's folder, made and tried before there is work to lose, and locked; gone again if nothing was put into it.
+
+    Whether it may be used is asked before, as nothing is put into a folder that may not, and once more when it is
+    locked, as another process may have trained there in between.
+    """
+
+    def check() -> None:
+        if resume:
+            check_resumable(folder)
+        else:
+            check_folder(folder, overwrite)
+
+    check_free(folder)
+    check()
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         _try_writing(folder)
-        yield
+        with locked(folder):
+            check()
+            yield
     except BaseException:
         for path in made:
             with suppress(OSError):
@@ -750,13 +759,6 @@ def free_folder(root: Path, name: str) -> Path:
     name = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:100] or "run"
     candidates = [name, *(f"{name}-{k}" for k in range(2, 10_000))]
     return next(root / c for c in candidates if not (root / c).exists())
-
-
-def save(run: Run, overwrite: bool = False) -> None:
-    """Write a run's files; what an overwritten run had besides is removed."""
-    assert run.folder is not None
-    check_folder(run.folder, overwrite)
-    _write(run, resumed=False)
 
 
 def _write(run: Run, *, resumed: bool) -> None:

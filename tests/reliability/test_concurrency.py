@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import glassnet
-from glassnet import MLPClassifier, MLPRegressor
+from glassnet import MLPClassifier, MLPRegressor, runs
 from glassnet.errors import ConfigError
 from reliability import readers
 
@@ -109,6 +109,26 @@ def test_a_second_writer_is_refused_with_the_firsts_process_and_host(tmp_path, k
         process.stdin.close()
         assert process.wait(60) == 0
     assert not (folder / "run.lock").exists()
+
+
+@pytest.mark.parametrize("options", [{}, {"checkpoint_every": "epoch"}])
+def test_a_run_that_another_trained_while_this_one_began_is_kept(tmp_path, monkeypatch, options):
+    """Between the first look at the folder and the lock."""
+    folder = tmp_path / "run"
+    locked = runs.locked
+
+    def late(path):
+        monkeypatch.setattr(runs, "locked", locked)
+        second_fit(folder, **options)
+        before.update({path: path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+        return locked(path)
+
+    before = {}
+    monkeypatch.setattr(runs, "locked", late)
+    with pytest.raises(ConfigError, match="is there already"):
+        second_fit(folder)
+    assert before
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 RACER = """
