@@ -144,6 +144,14 @@ def test_a_permutation_is_one(n: int, seed: int, epoch: int):
     np.testing.assert_array_equal(order, permutation(n, seed=seed, epoch=epoch))
 
 
+def test_of_rows_with_the_same_bits_the_first_comes_first(monkeypatch):
+    def coarse(c0, c1, c2, c3, seed):
+        return c1 % 3, c1 * 0, c1, c1
+
+    monkeypatch.setattr("glassnet.random.philox", coarse)
+    np.testing.assert_array_equal(permutation(8, seed=1), [0, 3, 6, 1, 4, 7, 2, 5])
+
+
 def test_permutations_differ_by_seed_epoch_and_purpose():
     orders = [
         permutation(100, seed=1),

@@ -17,6 +17,7 @@ from glassnet.losses import Loss
 from glassnet.messages import say
 from glassnet.network import Network
 from glassnet.optimisers import Updater
+from glassnet.random import permutation
 
 
 @dataclass(slots=True)
@@ -196,6 +197,10 @@ class Engine(ABC):
     @abstractmethod
     def place(self, examples: Examples) -> Examples:
         """The examples where the engine wants them; done once, before training."""
+
+    def order(self, n: int, *, seed: int, epoch: int) -> np.ndarray:
+        """The random order of ``n`` rows in an epoch, int64 (n,): that of :func:`glassnet.random.permutation`."""
+        return permutation(n, seed=seed, epoch=epoch)
 
     @abstractmethod
     def train(

@@ -35,6 +35,7 @@ from glassnet.losses import Loss
 from glassnet.messages import say
 from glassnet.network import Network, check_targets
 from glassnet.optimisers import Clip, Optimiser, Updater
+from glassnet.random import Purpose
 from glassnet.regularisers import Regularisation
 
 ACTIVATIONS = {
@@ -327,6 +328,13 @@ class NativeEngine(Engine):
             self._sparse = is_sparse(x) or mostly_zeros(x)
         weight = None if examples.weight is None else np.ascontiguousarray(examples.weight, dtype=dtype)
         return _Placed(_input(x, dtype, sparse=self._sparse), np.ascontiguousarray(y), weight)
+
+    def order(self, n: int, *, seed: int, epoch: int) -> np.ndarray:
+        """The same in compiled code, which takes a tenth of the time."""
+        order: np.ndarray = _native.permutation(
+            isa=self.isa, n=n, epoch=epoch, purpose=int(Purpose.SHUFFLE), seed=seed, threads=self.threads
+        )
+        return order
 
     def train(
         self,

@@ -24,7 +24,6 @@ from glassnet.memory import check_memory
 from glassnet.messages import say
 from glassnet.network import Network, parameter_values
 from glassnet.optimisers import OPTIMISERS, Clip, Updater
-from glassnet.random import permutation
 from glassnet.reading import refused_as
 from glassnet.regularisers import Regularisation
 from glassnet.schedules import SCHEDULES
@@ -328,7 +327,7 @@ class Trainer:
         """The order of the rows in this epoch, int64 (n,)."""
         if not self.config.shuffle:
             return np.arange(n)
-        return permutation(n, seed=self.config.seed, epoch=self.first_epoch + self.epoch - 1)
+        return self.engine.order(n, seed=self.config.seed, epoch=self.first_epoch + self.epoch - 1)
 
     def run_epoch(self, train_set: Examples, order: np.ndarray) -> dict[str, float] | None:
         """The batches of an epoch that are left; the training loss and metric, or None if it was halted before."""

@@ -10,7 +10,9 @@
 //                                above, δ
 //     W (R / w, K, w)            W[u][k][j] is the weight from input k to unit u w + j; w is n, and more for a sparse
 //                                first layer, where a row is what one entry of the input is multiplied by
-//     delta_units (R / n, N, n)  δ with the units side by side; delta_rows (R / w, N, w) for a sparse first layer
+//     delta_units (R / n, N, n)  δ with the units side by side; delta_rows (R / w, N, w) for a sparse first layer, and in
+//                                bfloat16 delta_words (R / w, N, w / 2), where W has a copy words (R / w, K, w / 2):
+//                                word j of a panel of n units holds units j and j + n / 2
 //
 // A step has two parts with a barrier after each: (1) forward pass, loss and errors, samples shared out among the
 // threads; (2) gradients and updates, weights shared out. Every number is computed by one thread in one order, so the
@@ -24,10 +26,12 @@
 #include <cstring>
 #include <stdexcept>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "functions.hpp"
 #include "memory.hpp"
+#include "order.hpp"
 #include "philox.hpp"
 #include "products.hpp"
 #include "simd.hpp"
@@ -42,6 +46,9 @@ constexpr double work_per_thread = 4e5;  // multiply-adds of a batch below which
 constexpr int sparse_vectors = 8;        // sums that a sparse layer keeps in registers
 constexpr int wide_vectors = 4;          // of them those of different units: a wider W would leave the nearest caches
 constexpr long sparse_group = 16;        // panels whose entries are read for one part of W after another
+constexpr long part_bytes = 104 << 10;   // weights of which each sample finds most in the first-level cache
+constexpr double part_entries = 48;      // of a sample, below which to come back to it does not pay
+constexpr long part_samples = 32;        // likewise of samples
 constexpr double few_entries = 3;        // a column's entries in a batch below which sorting them does not pay
 
 long round_up(long n, long step) { return (n + step - 1) / step * step; }
@@ -57,6 +64,7 @@ struct Layer {
   Buffer<T> gradient_W, gradient_b;  // only where the whole gradient is needed before the update
   Buffer<Pair> along;                // bfloat16 copies of W: pairs of inputs (R / n, K / 2, n)
   Buffer<uint16_t> across;           // and single numbers (R / n, K, n), read as pairs of units
+  Buffer<Pair> words;                // of a sparse first layer, while it is trained
 
   long rows() const { return panels * panel<T>; }
   long place_of(long m, long k) const { return m / width * inputs * width + k * width + m % width; }
@@ -70,7 +78,8 @@ struct Place {
   long units = 0, rows = 0;
   Buffer<T> a, factor;
   Buffer<Word> delta_units;
-  Buffer<T> delta_rows;        // of a sparse first layer
+  Buffer<T> delta_rows;        // of a sparse first layer, or
+  Buffer<Pair> delta_words;
   Buffer<uint16_t> a_single;   // bfloat16: (P, R, n), read as pairs of samples
   Buffer<Pair> a_pairs;        // pairs of units (P, R / 2, n)
   Buffer<Pair> delta_pairs;    // likewise
@@ -221,7 +230,9 @@ class Network final : public Stack {
     Buffer<T> column;   // one panel of a whole layer, (R, n)
     Buffer<T> targets;  // (n[L], n)
     Buffer<T> gradient;
-    Buffer<int32_t> counts, next;  // of each column's entries among this thread's samples
+    Buffer<int64_t> reached;  // the next entry of each sample of a sparse input, or
+    Buffer<int64_t> spans;    // where its entries of this thread's columns begin and end
+    Buffer<int32_t> next;     // where the next entry of each of these columns goes
     bool not_finite = false;       // whether a number of this step is NaN or infinite
   };
 
@@ -241,6 +252,21 @@ class Network final : public Stack {
     double weight, loss, hits;
   };
 
+  // W and δ of a sparse first layer, as numbers or in bfloat16.
+  template <class W>
+  const W* first_weights() const {
+    if constexpr (std::is_same_v<W, T>)
+      return layers_[0].W.get();
+    else
+      return layers_[0].words.get();
+  }
+  template <class W>
+  const W* first_delta() const {
+    if constexpr (std::is_same_v<W, T>)
+      return places_[1].delta_rows.get();
+    else
+      return places_[1].delta_words.get();
+  }
   T* chosen(const Layer<T, pairs>& layer, int slot, bool weights) const {
     if (slot < 0) return (weights ? layer.W : layer.b).get();
     return (weights ? layer.slots_W : layer.slots_b)[slot].get();
@@ -261,6 +287,10 @@ class Network final : public Stack {
   int threads_for(double multiply_adds) const {
     return std::clamp(static_cast<int>(multiply_adds / work_per_thread), 1, spec_.threads);
   }
+  static double entries_a_row(const Examples& examples) {
+    const Csr& x = *examples.csr;
+    return static_cast<double>(x.indptr[x.rows]) / static_cast<double>(std::max<int64_t>(x.rows, 1));
+  }
   double multiply_adds(const Examples& examples, long rows) const;
   static int rows_in(long units, long u) { return static_cast<int>(std::clamp<long>(units - u * n, 0, n)); }
   static int vectors_in(long count) {
@@ -279,11 +309,9 @@ class Network final : public Stack {
   [[gnu::noinline]] void gather_sparse(const Batch& batch, Range panels, long base);
   static void prefetch_later(const Batch& batch, long sample);
   template <class Entries>
-  [[gnu::noinline]] void count_columns(Entries entries, Range samples, Scratch& own) const;
-  template <class Entries>
-  [[gnu::noinline]] void sort_by_column(Entries entries, Range samples, int member, int members);
+  [[gnu::noinline]] void sort_by_column(Entries entries, long samples, int member, int members, Scratch& own);
   [[gnu::noinline]] void forward_layer(const Batch& batch, int l, Range panels, Range units, long base, Scratch& own);
-  template <int vectors, class Entries>
+  template <class Word, int vectors, class Entries>
   [[gnu::noinline]] void forward_sparse(Entries entries, const Batch& batch, Range panels, Range units, long base,
                                         Scratch& own);
   [[gnu::noinline]] void look_at_z(const Batch& batch, long p, long base, const T* z, long units, Scratch& own);
@@ -294,7 +322,7 @@ class Network final : public Stack {
   [[gnu::noinline]] void backward_layer(const Batch& batch, int l, Range panels, Range units, long base, Scratch& own);
   [[gnu::noinline]] void keep_delta(int l, long p, Range units);
   [[gnu::noinline]] void weight_gradients(const Batch& batch, int l, int member, int members, Scratch& own);
-  template <int vectors, class Entries>
+  template <class Word, int vectors, class Entries>
   [[gnu::noinline]] void sparse_gradients(Entries entries, const Batch& batch, Range units, Scratch& own);
   template <int vectors, class Entries>
   [[gnu::noinline]] void scatter(Entries entries, const Batch& batch, Range units, Scratch& own);
@@ -310,10 +338,10 @@ class Network final : public Stack {
     return rules_.optimiser == Optimiser::sgd && rules_.l1 == 0 && rules_.l2 == 0 && rules_.alpha == 0 &&
            rules_.decay == 0 && rules_.clip_value == 0 && rules_.clip_norm == 0;
   }
-  bool scatters(const Batch& batch) const {
-    const Csr& x = *batch.examples->csr;
-    const double entries = static_cast<double>(x.indptr[x.rows]) / static_cast<double>(std::max<int64_t>(x.rows, 1));
-    return is_plain() && entries * static_cast<double>(batch.rows.count) < few_entries * static_cast<double>(x.columns);
+  // Whether BP.4 of a sparse first layer goes entry by entry with so many rows in a batch.
+  bool scatters(const Examples& examples, double rows) const {
+    const double columns = static_cast<double>(layers_[0].inputs);
+    return is_plain() && entries_a_row(examples) * rows < few_entries * columns;
   }
   // work(the entries as their kind is read, how many vectors wide W of the sparse layer is)
   template <class Work>
@@ -346,6 +374,7 @@ class Network final : public Stack {
   int depth_;
   int slots_ = 0;   // of the optimiser
   int lowest_ = 1;  // the lowest layer that is trained
+  bool rounds_first_ = false;  // whether a sparse first layer is trained with bfloat16 copies of W and δ
   long widest_ = 0;
   bool mixes_units_ = false;
   std::vector<Layer<T, pairs>> layers_;
@@ -362,9 +391,11 @@ template <class T, bool pairs>
 void Network<T, pairs>::reserve(long panels, int threads) {
   if (static_cast<size_t>(threads) > scratch_.size()) scratch_.resize(static_cast<size_t>(threads));
   for (Scratch& own : scratch_) {
-    own.tiles.grow(group_bytes / static_cast<long>(sizeof(T)) / 2 + n * n);
+    own.tiles.grow(std::max(group_bytes / static_cast<long>(sizeof(T)) / 2 + n * n,
+                            sparse_group * n * wide_vectors * lanes<T>));
     own.column.grow(widest_ * n);
     own.targets.grow(spec_.sizes.back() * n);
+    if (spec_.sparse) own.reached.grow(sparse_group * n);
     own.gradient.grow(std::max(n * n, sparse_vectors * lanes<T>));
   }
   if (panels <= capacity_) return;
@@ -375,7 +406,7 @@ void Network<T, pairs>::reserve(long panels, int threads) {
     if (l > 0) place.factor.grow(numbers);
     if (sparse_input) continue;
     if (!pairs || l == depth_) place.a.grow(numbers);
-    if (l > 0 && l == 1 && spec_.sparse)
+    if (l == 1 && spec_.sparse)
       place.delta_rows.grow(numbers);
     else if (l > 0)
       place.delta_units.grow(pairs ? numbers / 2 : numbers);
@@ -392,12 +423,25 @@ void Network<T, pairs>::reserve(long panels, int threads) {
   capacity_ = panels;
 }
 
+// A panel's units in bfloat16, unit j beside unit j + lanes: what row_vector reads.
+inline void round_panel(const float* from, Pair* to) {
+  for (int j = 0; j < lanes<float>; j++) to[j] = bfloat16_bits(from[j]) | bfloat16_bits(from[lanes<float> + j]) << 16;
+}
+
 // The bfloat16 copies of some weights.
 template <class T, bool pairs>
 void Network<T, pairs>::refresh(Layer<T, pairs>& layer, long first_panel, long last_panel, long first_input,
                                 long last_input) {
   if constexpr (pairs) {
-    if (layer.sparse) return;
+    if (layer.sparse) {
+      if (!rounds_first_) return;
+      for (long u = first_panel; u < last_panel; u++)
+        for (long k = first_input; k < last_input; k++) {
+          const long at = layer.place_of(u * n, k);
+          round_panel(layer.W.get() + at, layer.words.get() + at / 2);
+        }
+      return;
+    }
     for (long u = first_panel; u < last_panel; u++) {
       const T* W = layer.at(layer.W, u, 0);
       uint16_t* single = layer.across.get() + u * layer.inputs * n;
@@ -563,89 +607,99 @@ void Network<T, pairs>::gather_sparse(const Batch& batch, Range panels, long bas
   }
 }
 
-// A counting sort of the batch's entries by column, in two parts between which the threads meet.
+// A counting sort of the batch's entries by column: each thread sorts those of its own columns, which lie side by side
+// in a row.
 template <class T, bool pairs>
 template <class Entries>
-void Network<T, pairs>::count_columns(Entries entries, Range samples, Scratch& own) const {
-  const long inputs = places_[0].units;
-  own.counts.grow(inputs);
-  own.next.grow(inputs);
-  int32_t* counts = own.counts.get();
-  std::memset(counts, 0, static_cast<size_t>(inputs) * sizeof(int32_t));
-  for (long i = samples.first; i < samples.last; i++)
-    for (int64_t e = sparse_.begin[i], end = sparse_.end[i]; e < end; e++) counts[entries.columns[e]]++;
-}
-
-// The entries of this thread's samples to their places: in each column behind those of the threads before it.
-template <class T, bool pairs>
-template <class Entries>
-void Network<T, pairs>::sort_by_column(Entries entries, Range samples, int member, int members) {
-  const long inputs = places_[0].units;
-  int32_t* next = scratch_[static_cast<size_t>(member)].next.get();
-  int32_t total = 0;
-  for (long k = 0; k < inputs; k++) {
-    if (member == 0) sparse_.first[k] = total;
-    for (int other = 0; other < members; other++) {
-      if (other == member) next[k] = total;
-      total += scratch_[static_cast<size_t>(other)].counts[k];
-    }
+void Network<T, pairs>::sort_by_column(Entries entries, long samples, int member, int members, Scratch& own) {
+  const Range columns = share_of(places_[0].units, member, members);
+  own.spans.grow(2 * samples);
+  own.next.grow(columns.last - columns.first);
+  int64_t* spans = own.spans.get();
+  int32_t* next = own.next.get() - columns.first;
+  std::memset(own.next.get(), 0, static_cast<size_t>(columns.last - columns.first) * sizeof(int32_t));
+  int64_t before = 0;
+  for (long i = 0; i < samples; i++) {
+    const auto *row = entries.columns + sparse_.begin[i], *end = entries.columns + sparse_.end[i];
+    const auto* from = member == 0 ? row : std::lower_bound(row, end, columns.first);
+    const auto* to = member == members - 1 ? end : std::lower_bound(from, end, columns.last);
+    before += from - row;
+    spans[2 * i] = from - entries.columns;
+    spans[2 * i + 1] = to - entries.columns;
+    for (; from < to; from++) next[*from]++;
   }
-  if (member == 0) sparse_.first[inputs] = total;
+  int32_t total = static_cast<int32_t>(before);
+  for (long k = columns.first; k < columns.last; k++) {
+    sparse_.first[k] = total;
+    total += std::exchange(next[k], total);
+  }
+  if (member == members - 1) sparse_.first[columns.last] = total;
   auto* sorted = reinterpret_cast<typename Entries::Entry*>(sparse_.sorted.get());
-  for (long i = samples.first; i < samples.last; i++)
-    for (int64_t e = sparse_.begin[i], end = sparse_.end[i]; e < end; e++)
-      sorted[next[entries.columns[e]]++] = entries.entry(i, e);
+  for (long i = 0; i < samples; i++)
+    for (int64_t e = spans[2 * i]; e < spans[2 * i + 1]; e++) sorted[next[entries.columns[e]]++] = entries.entry(i, e);
 }
 
 // z of the first layer, sample by sample: only its non-zero inputs count. The units come in as many vectors as W is
-// wide; where that leaves registers free, several entries are summed side by side.
+// wide; where that leaves registers free, several entries are summed side by side. The inputs come in parts whose
+// weights stay in a first-level cache while many samples are multiplied with them.
 template <class T, bool pairs>
-template <int vectors, class Entries>
+template <class Word, int vectors, class Entries>
 void Network<T, pairs>::forward_sparse(Entries entries, const Batch& batch, Range panels, Range units, long base,
                                        Scratch& own) {
   constexpr int v = lanes<T>, width = vectors * v, sets = sparse_vectors / vectors;
+  constexpr long stride = width / n * row_words<T, Word>;
   const Layer<T, pairs>& layer = layers_[0];
   Place<T, pairs>& place = places_[1];
-  alignas(64) T rows[n * width];
   const bool softmax = layer.spec.activation == Activation::softmax;
+  const long parts = std::clamp(layer.inputs * stride * static_cast<long>(sizeof(Word)) / part_bytes + 1, 1L,
+                                static_cast<long>(entries_a_row(*batch.examples) / part_entries) + 1);
   for (long first = panels.first; first < panels.last; first += sparse_group) {
     const long last = std::min(first + sparse_group, panels.last);
+    const long inputs = (last - first) * n < part_samples ? layer.inputs : (layer.inputs + parts - 1) / parts;
     for (long u = units.first; u < units.last; u += width / n) {
-      const T* W = layer.at(layer.W, u, 0);
+      const Word* W = first_weights<Word>() + layer.place_of(u * n, 0) * stride / width;
       const T* b = layer.b.get() + u * n;
-      for (long p = first; p < last; p++) {
-        for (int i = 0; i < n; i++) {
-          if (u == units.first && batch.training) prefetch_later(batch, (p - base) * n + i);
-          Vector<T> sums[sets][vectors] = {};
+      for (long limit = inputs;; limit += inputs) {
+        const bool begins = limit == inputs, ends = limit >= layer.inputs;
+        for (long p = first; p < last; p++) {
+          T* rows = own.tiles.get() + (p - first) * n * width;
+          for (int i = 0; i < n; i++) {
+            if (u == units.first && begins && batch.training) prefetch_later(batch, (p - base) * n + i);
+            const long slot = p * n + i;
+            Vector<T> sums[sets][vectors] = {};
 #pragma GCC unroll 8
-          for (int q = 0; q < vectors; q++) sums[0][q] = load(b + q * v);
-          int64_t e = sparse_.begin[p * n + i];
-          const int64_t end = sparse_.end[p * n + i];
-          for (; e + sets <= end; e += sets) {
+            for (int q = 0; q < vectors; q++) sums[0][q] = load((begins ? b : rows + i * width) + q * v);
+            int64_t e = begins ? sparse_.begin[slot] : own.reached[slot - first * n];
+            const int64_t end = sparse_.end[slot];
+            for (; e + sets <= end && entries.columns[e + sets - 1] < limit; e += sets) {
 #pragma GCC unroll 8
-            for (int s = 0; s < sets; s++) {
-              const T* row = W + entries.columns[e + s] * width;
-              const T x = entries.value(e + s);
+              for (int s = 0; s < sets; s++) {
+                const Word* row = W + entries.columns[e + s] * stride;
+                const T x = entries.value(e + s);
 #pragma GCC unroll 8
-              for (int q = 0; q < vectors; q++) sums[s][q] += load(row + q * v) * x;
+                for (int q = 0; q < vectors; q++) sums[s][q] += row_vector(row, q) * x;
+              }
+            }
+            for (; e < end && entries.columns[e] < limit; e++) {
+#pragma GCC unroll 8
+              for (int q = 0; q < vectors; q++)
+                sums[0][q] += row_vector(W + entries.columns[e] * stride, q) * entries.value(e);
+            }
+            own.reached[slot - first * n] = e;
+#pragma GCC unroll 8
+            for (int q = 0; q < vectors; q++) {
+#pragma GCC unroll 8
+              for (int s = 1; s < sets; s++) sums[0][q] += sums[s][q];
+              store(rows + i * width + q * v, sums[0][q]);
             }
           }
-          for (; e < end; e++) {
-#pragma GCC unroll 8
-            for (int q = 0; q < vectors; q++)
-              sums[0][q] += load(W + entries.columns[e] * width + q * v) * entries.value(e);
-          }
-#pragma GCC unroll 8
-          for (int q = 0; q < vectors; q++) {
-#pragma GCC unroll 8
-            for (int s = 1; s < sets; s++) sums[0][q] += sums[s][q];
-            store(rows + i * width + q * v, sums[0][q]);
-          }
+          if (!ends) continue;
+          T* z = place.factor.get() + (p * place.rows + u * n) * n;
+          for (int j = 0; j < width; j += v)
+            for (int i = 0; i < n; i += v) transpose_square(rows + i * width + j, width, z + j * n + i, n);
+          if (!softmax) finish(batch, 1, p, base, {u, u + width / n}, own);
         }
-        T* z = place.factor.get() + (p * place.rows + u * n) * n;
-        for (int j = 0; j < width; j += v)
-          for (int i = 0; i < n; i += v) transpose_square(rows + i * width + j, width, z + j * n + i, n);
-        if (!softmax) finish(batch, 1, p, base, {u, u + width / n}, own);
+        if (ends) break;
       }
     }
     for (long p = first; p < last && softmax; p++) finish(batch, 1, p, base, units, own);
@@ -950,14 +1004,24 @@ void Network<T, pairs>::keep_delta(int l, long p, Range units) {
   constexpr int v = lanes<T>;
   Place<T, pairs>& place = places_[l];
   const T* delta = place.factor.get() + p * place.rows * n;
-  const bool sparse = layers_[l - 1].sparse;
+  const Layer<T, pairs>& layer = layers_[l - 1];
   for (long u = units.first; u < units.last; u++) {
     const T* from = delta + u * n * n;
-    if (sparse || !pairs) {
+    if (layer.sparse && rounds_first_) {
+      if constexpr (pairs) {
+        alignas(64) Pair words[v * n];
+        for (int j = 0; j < v; j++)
+          for (int i = 0; i < n; i++)
+            words[j * n + i] = bfloat16_bits(from[j * n + i]) | bfloat16_bits(from[(v + j) * n + i]) << 16;
+        const long stride = layer.width / 2;
+        Pair* to = place.delta_words.get() + (u * n / layer.width * capacity_ + p) * n * stride + u * v % stride;
+        for (int i = 0; i < n; i += v) transpose_square(words + i, n, to + i * stride, stride);
+      }
+    } else if (layer.sparse || !pairs) {
       T* to;
       long stride;
-      if (sparse) {
-        stride = layers_[l - 1].width;
+      if (layer.sparse) {
+        stride = layer.width;
         to = place.delta_rows.get() + (u * n / stride * capacity_ + p) * n * stride + u * n % stride;
       } else if constexpr (!pairs) {
         to = place.delta_units.get() + (u * capacity_ + p) * n * n;
@@ -974,6 +1038,7 @@ void Network<T, pairs>::keep_delta(int l, long p, Range units) {
       for (int j = 0; j < n; j += v) transpose_square(words + j * (n / 2), n / 2, to + j, n);
     }
     if constexpr (pairs) {
+      if (l == lowest_) continue;
       Pair* pair = place.delta_pairs.get() + (p * place.rows + u * n) / 2 * n;
       for (int m = 0; m < n / 2; m++)
         for (int i = 0; i < n; i++)
@@ -1064,15 +1129,16 @@ void Network<T, pairs>::weight_gradients(const Batch& batch, int l, int member, 
 
 // BP.4 of a sparse first layer, for some units: column by column, only where there are entries.
 template <class T, bool pairs>
-template <int vectors, class Entries>
+template <class Word, int vectors, class Entries>
 void Network<T, pairs>::sparse_gradients(Entries entries, const Batch& batch, Range units, Scratch& own) {
   constexpr int v = lanes<T>, width = vectors * v, sets = sparse_vectors / vectors;
+  constexpr long stride = width / n * row_words<T, Word>;
   Layer<T, pairs>& layer = layers_[0];
   const bool skip_empty = is_plain();
   const auto* sorted = reinterpret_cast<const typename Entries::Entry*>(sparse_.sorted.get());
   T* g = own.gradient.get();
   for (long u = units.first; u < units.last; u += width / n) {
-    const T* delta = places_[1].delta_rows.get() + u * capacity_ * n * n;
+    const Word* delta = first_delta<Word>() + u * capacity_ * n * row_words<T, Word>;
     for (long k = 0; k < layer.inputs; k++) {
       Vector<T> sums[sets][vectors] = {};
       int32_t e = sparse_.first[k];
@@ -1081,16 +1147,16 @@ void Network<T, pairs>::sparse_gradients(Entries entries, const Batch& batch, Ra
       for (; e + sets <= end; e += sets) {
 #pragma GCC unroll 8
         for (int s = 0; s < sets; s++) {
-          const T* row = delta + Entries::sample_of(sorted[e + s]) * width;
+          const Word* row = delta + Entries::sample_of(sorted[e + s]) * stride;
           const T x = entries.value_of(sorted[e + s]);
 #pragma GCC unroll 8
-          for (int q = 0; q < vectors; q++) sums[s][q] += load(row + q * v) * x;
+          for (int q = 0; q < vectors; q++) sums[s][q] += row_vector(row, q) * x;
         }
       }
       for (; e < end; e++) {
 #pragma GCC unroll 8
         for (int q = 0; q < vectors; q++)
-          sums[0][q] += load(delta + Entries::sample_of(sorted[e]) * width + q * v) * entries.value_of(sorted[e]);
+          sums[0][q] += row_vector(delta + Entries::sample_of(sorted[e]) * stride, q) * entries.value_of(sorted[e]);
       }
 #pragma GCC unroll 8
       for (int q = 0; q < vectors; q++) {
@@ -1099,6 +1165,7 @@ void Network<T, pairs>::sparse_gradients(Entries entries, const Batch& batch, Ra
         store(g + q * v, sums[0][q]);
       }
       apply(layer, true, layer.place_of(u * n, k), g, width, batch.weights, own);
+      if (rules_.clip_norm == 0) refresh(layer, u, u + width / n, k, k + 1);
     }
   }
 }
@@ -1244,11 +1311,7 @@ template <class T, bool pairs>
 double Network<T, pairs>::multiply_adds(const Examples& examples, long rows) const {
   double sum = 0;
   for (const Layer<T, pairs>& layer : layers_) {
-    double inputs = static_cast<double>(layer.inputs);
-    if (layer.sparse) {
-      const Csr& x = *examples.csr;
-      inputs = static_cast<double>(x.indptr[x.rows]) / static_cast<double>(std::max<int64_t>(x.rows, 1));
-    }
+    const double inputs = layer.sparse ? entries_a_row(examples) : static_cast<double>(layer.inputs);
     sum += inputs * static_cast<double>(layer.units);
   }
   return sum * static_cast<double>(rows);
@@ -1284,7 +1347,16 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
   const long batch_rows = std::min<int64_t>(plan.batch, plan.rows - plan.first);
   const int most_members = threads_for(3 * multiply_adds(examples, batch_rows));
   const long most_panels = (batch_rows + n - 1) / n;
+  // for the whole epoch, whatever its last batch and whatever part of it this call is
+  const bool scatter_all = spec_.sparse && scatters(examples, static_cast<double>(std::min(plan.batch, plan.rows)));
+  const bool sorts = spec_.sparse && lowest_ == 1 && !scatter_all;
+  rounds_first_ = pairs && spec_.sparse && !scatter_all;
   reserve(most_panels, most_members);
+  if (rounds_first_) {
+    layers_[0].words.grow(layers_[0].W.size() / 2);
+    places_[1].delta_words.grow(capacity_ * places_[1].rows * n / 2);
+    refresh(layers_[0], 0, layers_[0].panels, 0, layers_[0].inputs);
+  }
   if (spec_.sparse) {
     const Csr& x = *examples.csr;
     prepare_sparse(sparse_, x, spec_.dropouts[0].keep < 1, capacity_ * n);
@@ -1334,19 +1406,19 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
       batch.weights = step_of(plan.lrs[step], plan.t + step + 1, batch.weight, true);
       batch.biases = step_of(plan.lrs[step], plan.t + step + 1, batch.weight, false);
       const Range panels = share_of(batch.panels, member, members), all{0, batch.panels};
-      const bool sorts = spec_.sparse && lowest_ == 1 && !scatters(batch);
 
       // Part 1: forward pass, loss, errors
       if (spec_.sparse) {
         const bool split = members > 1, units_split = split && !mixes_units_;
-        const Range samples{panels.first * n, std::min(panels.last * n, batch.rows.count)};
         gather_sparse(batch, panels, 0);
+        if (split) barrier.wait();
         with_entries([&](auto entries, auto vectors) {
-          if (sorts) count_columns(entries, samples, own);
-          if (split) barrier.wait();
-          if (sorts) sort_by_column(entries, samples, member, members);
+          if (sorts) sort_by_column(entries, batch.rows.count, member, members, own);
           const Range units = units_of(layers_[0], units_split);
-          forward_sparse<vectors>(entries, batch, units_split ? all : panels, units, 0, own);
+          if (rounds_first_)
+            forward_sparse<Word, vectors>(entries, batch, units_split ? all : panels, units, 0, own);
+          else
+            forward_sparse<T, vectors>(entries, batch, units_split ? all : panels, units, 0, own);
         });
         if (split) barrier.wait();
       } else {
@@ -1375,8 +1447,10 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
           weight_gradients(batch, l, member, members, own);
         else
           with_entries([&](auto entries, auto vectors) {
-            if (sorts)
-              sparse_gradients<vectors>(entries, batch, units, own);
+            if (rounds_first_)
+              sparse_gradients<Word, vectors>(entries, batch, units, own);
+            else if (sorts)
+              sparse_gradients<T, vectors>(entries, batch, units, own);
             else
               scatter<vectors>(entries, batch, units, own);
           });
@@ -1455,7 +1529,7 @@ void Network<T, pairs>::each_block(const Examples& examples, const Interrupt& in
       if (spec_.sparse) {
         gather_sparse(batch, panels, base);
         with_entries([&](auto entries, auto vectors) {
-          forward_sparse<vectors>(entries, batch, panels, {0, layers_[0].panels}, base, own);
+          forward_sparse<T, vectors>(entries, batch, panels, {0, layers_[0].panels}, base, own);
         });
       } else {
         for (long p = panels.first; p < panels.last; p++) gather(batch, p, base, own);
@@ -1559,6 +1633,10 @@ std::unique_ptr<Stack> make_stack(const Spec& spec) {
   if (spec.float64) return std::make_unique<Network<double, false>>(spec);
   if (spec.bfloat16) return std::make_unique<Network<float, true>>(spec);
   return std::make_unique<Network<float, false>>(spec);
+}
+
+void permutation(int64_t n, int64_t epoch, int64_t purpose, uint64_t seed, int threads, int64_t* rows) {
+  permute(n, static_cast<uint32_t>(epoch), static_cast<uint32_t>(purpose << 24), seed, threads, rows);
 }
 
 double peak(const std::string& precision, int threads, double seconds) {

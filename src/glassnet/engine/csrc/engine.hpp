@@ -114,6 +114,7 @@ class Stack {
   namespace isa {                                        \
   std::unique_ptr<Stack> make_stack(const Spec& spec);   \
   double peak(const std::string& precision, int threads, double seconds); \
+  void permutation(int64_t n, int64_t epoch, int64_t purpose, uint64_t seed, int threads, int64_t* rows); \
   }
 GLASSNET_DECLARE(portable)
 GLASSNET_DECLARE(avx2)

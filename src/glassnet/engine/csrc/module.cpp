@@ -112,10 +112,14 @@ CsrArrays make_csr(const AnyArray& data, const AnyArray& indices, const Indices&
     expect(begin[row] <= begin[row + 1], "indptr must not fall");
     longest = std::max(longest, begin[row + 1] - begin[row]);
   }
-  for (size_t i = 0; i < indices.shape(0); i++) {
-    const int64_t column = narrow ? static_cast<const uint16_t*>(indices.data())[i]
-                                  : static_cast<const int32_t*>(indices.data())[i];
-    expect(0 <= column && column < columns, "an index is outside the columns");
+  for (int64_t row = 0; row < rows; row++) {
+    for (int64_t i = begin[row], last = -1; i < begin[row + 1]; i++) {
+      const int64_t column = narrow ? static_cast<const uint16_t*>(indices.data())[i]
+                                    : static_cast<const int32_t*>(indices.data())[i];
+      expect(0 <= column && column < columns, "an index is outside the columns");
+      expect(last < column, "a row's indices must rise");
+      last = column;
+    }
   }
   csr.view = {type_of(data), data.data(), nullptr, indices.data(), narrow, begin, rows, columns, longest};
   return csr;
@@ -482,6 +486,18 @@ NB_MODULE(_native, module) {
     nb::gil_scoped_release release;
     return set.peak(precision, threads, seconds);
   }, "isa"_a, "precision"_a, "threads"_a, "seconds"_a, "GFLOP/s of multiply-adds that stay in registers.");
+
+  module.def("permutation", [](const std::string& isa, int64_t n, int64_t epoch, int64_t purpose, uint64_t seed,
+                               int threads) {
+    const InstructionSet& set = chosen(isa);
+    expect(0 <= n && n < int64_t{1} << 32, "n must be less than 2**32");
+    auto [order, rows] = new_array<int64_t>(static_cast<size_t>(n));
+    {
+      nb::gil_scoped_release release;
+      set.permutation(n, epoch, purpose, seed, threads, rows);
+    }
+    return order;
+  }, "isa"_a, "n"_a, "epoch"_a, "purpose"_a, "seed"_a, "threads"_a, "The order of n rows that glassnet.random.permutation gives.");
 
   nb::class_<CsrArrays>(module, "Csr", "Rows of (column, value) pairs; keeps its arrays, copies nothing.")
       .def("__init__", [](CsrArrays* self, const AnyArray& data, const AnyArray& indices, const Indices& indptr,

@@ -14,6 +14,7 @@ struct InstructionSet {
   bool here;  // whether this processor has it
   std::unique_ptr<Stack> (*make)(const Spec&);
   double (*peak)(const std::string&, int, double);
+  void (*permutation)(int64_t, int64_t, int64_t, uint64_t, int, int64_t*);
 };
 
 #if defined(__x86_64__)
@@ -41,16 +42,16 @@ inline const std::vector<InstructionSet>& compiled_sets() {
     __builtin_cpu_init();
 #ifdef GLASSNET_HAVE_AVX512_BF16
     list.push_back({"avx512_bf16", has_v4() && __builtin_cpu_supports("avx512bf16"), avx512_bf16::make_stack,
-                    avx512_bf16::peak});
+                    avx512_bf16::peak, avx512_bf16::permutation});
 #endif
 #ifdef GLASSNET_HAVE_AVX512
-    list.push_back({"avx512", has_v4(), avx512::make_stack, avx512::peak});
+    list.push_back({"avx512", has_v4(), avx512::make_stack, avx512::peak, avx512::permutation});
 #endif
 #ifdef GLASSNET_HAVE_AVX2
-    list.push_back({"avx2", has_v3(), avx2::make_stack, avx2::peak});
+    list.push_back({"avx2", has_v3(), avx2::make_stack, avx2::peak, avx2::permutation});
 #endif
 #endif
-    list.push_back({"portable", true, portable::make_stack, portable::peak});
+    list.push_back({"portable", true, portable::make_stack, portable::peak, portable::permutation});
     return list;
   }();
   return sets;

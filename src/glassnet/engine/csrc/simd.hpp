@@ -116,6 +116,16 @@ inline Vector<float> multiply_add(Vector<float> sum, Pair a, Vector<Pair> b) {
 #endif
 }
 
+// Vector q of a row of numbers; or of a row of bfloat16, whose words hold units j and j + lanes of a panel.
+template <class T>
+inline Vector<T> row_vector(const T* row, int q) {
+  return load(row + q * lanes<T>);
+}
+inline Vector<float> row_vector(const Pair* row, int q) {
+  const Vector<Pair> words = load(row + q / 2 * lanes<float>);
+  return (Vector<float>)(q % 2 == 0 ? words << 16 : words & 0xffff0000u);
+}
+
 // One vector's worth of rows to as many columns: to[j * to_stride + i] = from[i * from_stride + j]. Each round merges
 // the first half of the rows with the second; after log2(lanes) rounds rows are columns.
 template <class T>
