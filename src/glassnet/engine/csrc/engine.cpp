@@ -43,6 +43,7 @@ namespace {
 constexpr long group_bytes = 256 << 10;  // activations of so many samples at a time: half a second-level cache
 constexpr long evaluation_rows = 256;    // per thread and block
 constexpr double work_per_thread = 4e5;  // multiply-adds of a batch below which another thread would only be waited for
+constexpr long first_bytes = 256;        // of a dense row that are asked for early; the processor asks for the rest
 constexpr int sparse_vectors = 8;        // sums that a sparse layer keeps in registers
 constexpr int wide_vectors = 4;          // of them those of different units: a wider W would leave the nearest caches
 constexpr long sparse_group = 16;        // panels whose entries are read for one part of W after another
@@ -423,9 +424,10 @@ void Network<T, pairs>::reserve(long panels, int threads) {
   capacity_ = panels;
 }
 
-// A panel's units in bfloat16, unit j beside unit j + lanes: what row_vector reads.
-inline void round_panel(const float* from, Pair* to) {
-  for (int j = 0; j < lanes<float>; j++) to[j] = bfloat16_bits(from[j]) | bfloat16_bits(from[lanes<float> + j]) << 16;
+// The numbers of two rows of a panel side by side; 0 beside the first if there is no second.
+inline void round_two_rows(const float* first, bool second, Pair* to) {
+  for (int j = 0; j < panel<float>; j += lanes<float>)
+    store(to + j, round_pairs(load(first + j), second ? load(first + panel<float> + j) : Vector<float>{}));
 }
 
 // The bfloat16 copies of some weights.
@@ -438,7 +440,8 @@ void Network<T, pairs>::refresh(Layer<T, pairs>& layer, long first_panel, long l
       for (long u = first_panel; u < last_panel; u++)
         for (long k = first_input; k < last_input; k++) {
           const long at = layer.place_of(u * n, k);
-          round_panel(layer.W.get() + at, layer.words.get() + at / 2);
+          const T* W = layer.W.get() + at;
+          store(layer.words.get() + at / 2, round_pairs(load(W), load(W + lanes<T>)));  // as row_vector reads them
         }
       return;
     }
@@ -446,13 +449,9 @@ void Network<T, pairs>::refresh(Layer<T, pairs>& layer, long first_panel, long l
       const T* W = layer.at(layer.W, u, 0);
       uint16_t* single = layer.across.get() + u * layer.inputs * n;
       Pair* pair = layer.along.get() + u * ((layer.inputs + 1) / 2) * n;
-      for (long i = first_input * n; i < last_input * n; i++) single[i] = static_cast<uint16_t>(bfloat16_bits(W[i]));
-      for (long k = first_input / 2; k < (last_input + 1) / 2; k++) {
-        const uint16_t* low = single + 2 * k * n;
-        const bool odd_end = 2 * k + 1 >= layer.inputs;
-        for (int j = 0; j < n; j++)
-          pair[k * n + j] = low[j] | (odd_end ? 0u : static_cast<uint32_t>(low[n + j]) << 16);
-      }
+      for (long k = first_input; k < last_input; k++) round_row(W + k * n, single + k * n);
+      for (long k = first_input / 2; k < (last_input + 1) / 2; k++)
+        round_two_rows(W + 2 * k * n, 2 * k + 1 < layer.inputs, pair + k * n);
     }
   }
 }
@@ -500,6 +499,15 @@ void Network<T, pairs>::gather(const Batch& batch, long p, long base, Scratch& o
     case Type::u8: from(static_cast<const uint8_t*>(examples.x)); break;
     case Type::f32: from(static_cast<const float*>(examples.x)); break;
     case Type::f64: from(static_cast<const double*>(examples.x)); break;
+  }
+  if (batch.training) {  // what the next batch will read in these samples' places: rows lie anywhere in memory
+    const long ahead = batch.rows.count, left = batch.rows.end - batch.rows.first;
+    const long bytes = input.units * (examples.type == Type::u8 ? 1 : examples.type == Type::f32 ? 4 : 8);
+    for (long i = first; i < first + count && i + ahead < left; i++) {
+      const int64_t row = batch.rows(i + ahead);
+      prefetch_part(static_cast<const char*>(examples.x) + row * bytes, std::min(bytes + 63, first_bytes), 0, 1);
+      if (examples.classes != nullptr) __builtin_prefetch(examples.classes + row, 0, 2);
+    }
   }
   const Range all{0, input.units};
   drop(batch, 0, p, base, all, to, nullptr);
@@ -828,11 +836,10 @@ void Network<T, pairs>::pack(int l, long p, Range units, const T* a) {
     Pair* pair = place.a_pairs.get() + (p * place.rows + units.first) / 2 * n;
     const long count = units.last - units.first;
     const long have = std::min(units.last, place.units) - units.first;
-    for (long i = 0; i < have * n; i++) single[i] = static_cast<uint16_t>(bfloat16_bits(a[i]));
-    for (long i = have * n; i < count * n; i++) single[i] = 0;
-    for (long m = 0; m < count / 2; m++)
-      for (int i = 0; i < n; i++)
-        pair[m * n + i] = single[2 * m * n + i] | static_cast<uint32_t>(single[(2 * m + 1) * n + i]) << 16;
+    for (long m = 0; m < have; m++) round_row(a + m * n, single + m * n);
+    std::memset(single + have * n, 0, static_cast<size_t>((count - have) * n) * sizeof(uint16_t));
+    for (long m = 0; m < have; m += 2) round_two_rows(a + m * n, m + 1 < have, pair + m / 2 * n);
+    std::memset(pair + (have + 1) / 2 * n, 0, static_cast<size_t>((count / 2 - (have + 1) / 2) * n) * sizeof(Pair));
   }
 }
 
@@ -1011,8 +1018,8 @@ void Network<T, pairs>::keep_delta(int l, long p, Range units) {
       if constexpr (pairs) {
         alignas(64) Pair words[v * n];
         for (int j = 0; j < v; j++)
-          for (int i = 0; i < n; i++)
-            words[j * n + i] = bfloat16_bits(from[j * n + i]) | bfloat16_bits(from[(v + j) * n + i]) << 16;
+          for (int i = 0; i < n; i += v)
+            store(words + j * n + i, round_pairs(load(from + j * n + i), load(from + (v + j) * n + i)));
         const long stride = layer.width / 2;
         Pair* to = place.delta_words.get() + (u * n / layer.width * capacity_ + p) * n * stride + u * v % stride;
         for (int i = 0; i < n; i += v) transpose_square(words + i, n, to + i * stride, stride);
@@ -1030,19 +1037,16 @@ void Network<T, pairs>::keep_delta(int l, long p, Range units) {
       for (int i = 0; i < n; i += v)
         for (int j = 0; j < n; j += v) transpose_square(from + j * n + i, n, to + i * stride + j, stride);
     } else if constexpr (pairs) {
-      alignas(64) Pair words[n * (n / 2)];
-      for (int j = 0; j < n; j++)
-        for (int i = 0; i < n / 2; i++)
-          words[j * (n / 2) + i] = bfloat16_bits(from[j * n + 2 * i]) | bfloat16_bits(from[j * n + 2 * i + 1]) << 16;
+      alignas(64) uint16_t singles[n * n];
+      for (int j = 0; j < n; j++) round_row(from + j * n, singles + j * n);
+      const Pair* words = reinterpret_cast<const Pair*>(singles);
       Pair* to = place.delta_units.get() + (u * capacity_ + p) * n * (n / 2);
       for (int j = 0; j < n; j += v) transpose_square(words + j * (n / 2), n / 2, to + j, n);
     }
     if constexpr (pairs) {
       if (l == lowest_) continue;
       Pair* pair = place.delta_pairs.get() + (p * place.rows + u * n) / 2 * n;
-      for (int m = 0; m < n / 2; m++)
-        for (int i = 0; i < n; i++)
-          pair[m * n + i] = bfloat16_bits(from[2 * m * n + i]) | bfloat16_bits(from[(2 * m + 1) * n + i]) << 16;
+      for (int m = 0; m < n / 2; m++) round_two_rows(from + 2 * m * n, true, pair + m * n);
     }
   }
 }

@@ -40,7 +40,7 @@ inline void accumulate(Vector<T> (&sums)[rows][vectors], const Word* a, const Wo
   }
 }
 
-// One tile. Across, A's steps lie in segments of a panel row each, `segment` words apart.
+// One tile. Across, A's steps lie in segments of a panel row each, `segment` words apart, and there is no bias.
 template <class T, class Word, Reading reading, int rows, int vectors>
 inline void tile(const Word* a, long segment, const Word* b, long steps, T* c, Start start, const T* bias) {
   constexpr int width = panel<T>, across_words = row_words<T, Word>;
@@ -50,8 +50,8 @@ inline void tile(const Word* a, long segment, const Word* b, long steps, T* c, S
 #pragma GCC unroll 2
     for (int j = 0; j < vectors; j++)
       sums[i][j] = start == Start::previous ? load(c + i * width + j * lanes<T>)
-                   : start == Start::bias   ? spread(bias[i])
-                                            : Vector<T>{};
+                   : reading == Reading::along && start == Start::bias ? spread(bias[i])
+                                                                       : Vector<T>{};
   }
   if constexpr (reading == Reading::along) {
     accumulate<T, Word, rows, vectors, 1, width>(sums, a, b, steps);

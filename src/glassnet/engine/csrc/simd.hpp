@@ -102,6 +102,31 @@ inline uint32_t bfloat16_bits(float value) {
   const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
   return value == value ? rounded : (bits >> 16) | 0x40u;
 }
+inline Vector<Pair> bfloat16_bits(Vector<float> value) {
+  const Vector<Pair> bits = (Vector<Pair>)value, rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  const Vector<Pair> there = (Vector<Pair>)(value == value);
+  return (there & rounded) | (~there & ((bits >> 16) | 0x40u));
+}
+
+// Two numbers to each word.
+inline Vector<Pair> round_pairs(Vector<float> low, Vector<float> high) {
+#ifdef __AVX512BF16__
+  alignas(64) static constexpr uint16_t beside[32] = {0,  16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                      8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  return (Vector<Pair>)_mm512_permutexvar_epi16(_mm512_load_si512(beside),
+                                                (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low));
+#else
+  return bfloat16_bits(low) | bfloat16_bits(high) << 16;
+#endif
+}
+// A panel's row, number by number.
+inline void round_row(const float* from, uint16_t* to) {
+#ifdef __AVX512BF16__
+  _mm512_store_si512(to, (__m512i)_mm512_cvtne2ps_pbh((__m512)load(from + lanes<float>), (__m512)load(from)));
+#else
+  for (int j = 0; j < panel<float>; j++) to[j] = static_cast<uint16_t>(bfloat16_bits(from[j]));
+#endif
+}
 
 template <class T>
 inline Vector<T> multiply_add(Vector<T> sum, T a, Vector<T> b) {
