@@ -190,8 +190,10 @@ class Model:
         if self.task == "classification":
             # A softmax in float32 sums to 1 in its precision only; outputs that were trained one by one need not, and
             # may be negative. The largest stays the largest.
-            mean = mean - np.minimum(mean.min(axis=1, keepdims=True), 0.0) + np.finfo(np.float64).tiny
-            mean = mean / mean.sum(axis=1, keepdims=True)
+            sums = mean.sum(axis=1, keepdims=True)
+            if mean.min(initial=0.0) < 0 or np.abs(sums - 1).max(initial=0.0) > 4 * np.finfo(np.float64).eps:
+                mean = mean - np.minimum(mean.min(axis=1, keepdims=True), 0.0) + np.finfo(np.float64).tiny
+                mean = mean / mean.sum(axis=1, keepdims=True)
             values = mean.argmax(axis=1) if self.target is None else self.target.decode(mean)
             return Prediction(values, mean, spread, classes)
         if self.task == "multilabel":

@@ -209,3 +209,33 @@ def test_a_large_first_layer_in_bfloat16_does_not_show_where_an_epoch_is_split(i
     pairs = zip(whole.parameters(), split.parameters(), strict=True)
     assert all(np.array_equal(one, other) for (_, one), (_, other) in pairs)
     assert history["val_loss"] == other["val_loss"]
+
+
+LEVELS = np.random.default_rng(6).normal(size=600)
+
+
+def some_of(levels):
+    return lambda rng, n: LEVELS[rng.integers(*levels, n)]
+
+
+PARTS = {  # what the first rows and the last ones hold
+    "few values": (some_of((0, 20)), some_of((0, 20))),
+    "few values, others further down": (some_of((0, 100)), some_of((80, 200))),
+    "few values in each part, many together": (some_of((0, 200)), some_of((200, 400))),
+    "many values further down": (some_of((0, 20)), some_of((0, 600))),
+    "many values": (lambda rng, n: rng.normal(size=n), lambda rng, n: rng.normal(size=n)),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+def test_rows_that_several_threads_compress_are_the_same(four_cores, name, dtype):
+    rng = np.random.default_rng(7)
+    x = np.zeros((9000, 400), dtype)
+    there = rng.random(x.shape) < 0.05
+    for half, values in zip((slice(0, 4000), slice(4000, None)), PARTS[name], strict=True):
+        x[half][there[half]] = values(rng, np.count_nonzero(there[half])) * (20 if dtype == "uint8" else 1)
+    network = Network.dense([400, 5, 3], "tanh", seed=1, dtype="float64" if dtype == "float64" else "float32")
+    one, *others = (module.Forward(network, sparse=True, threads=threads)(x) for threads in (1, 2, 3, 4))
+    assert all(np.array_equal(one, other) for other in others)
+    assert one == pytest.approx(network.forward(x.astype(network.dtype)), rel=1e-4, abs=1e-4)

@@ -147,7 +147,7 @@ def mostly_zeros(x: np.ndarray) -> bool:
     return bool(np.count_nonzero(sample) <= MOST_ENTRIES * sample.size)
 
 
-def _input(x: Any, dtype: str, *, sparse: bool) -> Any:
+def _input(x: Any, dtype: str, *, sparse: bool, threads: int) -> Any:
     """x as a stack takes it: what it can read stays as it is, the rest is converted to ``dtype``."""
     if is_sparse(x) and sparse:
         data = x.data if x.data.dtype in _INPUT_DTYPES else x.data.astype(dtype)
@@ -155,7 +155,7 @@ def _input(x: Any, dtype: str, *, sparse: bool) -> Any:
         return _native.Csr(data, indices, indptr, x.shape[1])
     x = as_dense(x)
     x = np.require(x, x.dtype if x.dtype in _INPUT_DTYPES else dtype, ["C_CONTIGUOUS", "ALIGNED"])
-    return _native.compress(x) if sparse else x
+    return _native.compress(x, threads) if sparse else x
 
 
 def _structure(network: Network) -> dict[str, Any]:
@@ -218,8 +218,9 @@ class Forward:
     def __init__(self, network: Network, *, sparse: bool, threads: int | None = None) -> None:
         self._network = network
         self._sparse = sparse
+        self._threads = _threads(threads)
         self._stack = _native.Stack(
-            isa=instruction_set(), bf16=False, threads=_threads(threads), sparse=sparse, **_structure(network)
+            isa=instruction_set(), bf16=False, threads=self._threads, sparse=sparse, **_structure(network)
         )
         _set_parameters(self._stack, network)
 
@@ -229,7 +230,7 @@ class Forward:
         else:
             x = self._network.checked_x(x)
         out = np.empty((x.shape[0], self._network.sizes[-1]), dtype=self._network.dtype)
-        self._stack.forward(_input(x, self._network.dtype, sparse=self._sparse), out)
+        self._stack.forward(_input(x, self._network.dtype, sparse=self._sparse, threads=self._threads), out)
         return out
 
 
@@ -327,7 +328,7 @@ class NativeEngine(Engine):
         if self._sparse is None:
             self._sparse = is_sparse(x) or mostly_zeros(x)
         weight = None if examples.weight is None else np.ascontiguousarray(examples.weight, dtype=dtype)
-        return _Placed(_input(x, dtype, sparse=self._sparse), np.ascontiguousarray(y), weight)
+        return _Placed(_input(x, dtype, sparse=self._sparse, threads=self.threads), np.ascontiguousarray(y), weight)
 
     def order(self, n: int, *, seed: int, epoch: int) -> np.ndarray:
         """The same in compiled code, which takes a tenth of the time."""

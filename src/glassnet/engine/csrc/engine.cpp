@@ -40,8 +40,8 @@
 namespace glassnet::GLASSNET_ISA {
 namespace {
 
-constexpr long group_bytes = 256 << 10;  // activations of so many samples at a time: half a second-level cache
-constexpr long evaluation_rows = 256;    // per thread and block
+constexpr long group_bytes = vector_bytes == 64 ? 512 << 10 : 256 << 10;  // activations at a time: half a second-level cache
+constexpr long evaluation_rows = 128;    // per thread and block
 constexpr double work_per_thread = 4e5;  // multiply-adds of a batch below which another thread would only be waited for
 constexpr long first_bytes = 256;        // of a dense row that are asked for early; the processor asks for the rest
 constexpr int sparse_vectors = 8;        // sums that a sparse layer keeps in registers

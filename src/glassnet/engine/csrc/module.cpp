@@ -9,6 +9,8 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -17,6 +19,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -170,49 +173,92 @@ class Codes {
   size_t count_ = 0;
 };
 
-template <class X, class Index>
-CsrArrays compress_of(const X* x, int64_t rows, int64_t columns, Type type, bool narrow) {
-  auto [indptr, begin] = new_array<int64_t>(static_cast<size_t>(rows) + 1);
-  int64_t longest = 0;
-  {
-    nb::gil_scoped_release release;
-    begin[0] = 0;
-    for (int64_t row = 0; row < rows; row++) {
-      int64_t count = 0;
-      for (int64_t k = 0; k < columns; k++) count += x[row * columns + k] != 0;
-      begin[row + 1] = begin[row] + count;
-      longest = std::max(longest, count);
+// work(part, its first row, the one after its last) for equal parts of the rows, each in a thread of its own.
+template <class Work>
+void in_parts(int parts, int64_t rows, const Work& work) {
+  nb::gil_scoped_release release;
+  std::vector<std::thread> others;
+  for (int part = 1; part < parts; part++)
+    others.emplace_back([&work, part, parts, rows] { work(part, rows * part / parts, rows * (part + 1) / parts); });
+  work(0, 0, rows / parts);
+  for (std::thread& other : others) other.join();
+}
+
+// One-byte codes of the entries, if they have at most 256 values: each part codes by a table of its own, and then the
+// tables are made one. `fill` and `begin` are those of compress_of.
+template <class X, class Fill>
+bool code(int parts, int64_t rows, const int64_t* begin, const Fill& fill, uint8_t* codes, Codes<X>& table) {
+  std::vector<Codes<X>> tables(static_cast<size_t>(parts));
+  std::vector<std::array<uint8_t, 256>> maps(static_cast<size_t>(parts));
+  std::atomic<bool> good{true};
+  in_parts(parts, rows, [&](int part, int64_t first, int64_t last) {
+    Codes<X>& own = tables[static_cast<size_t>(part)];
+    const bool filled = fill(first, last, codes, [&](X value) {
+      const int code = own.of(value);
+      return std::pair(code >= 0, static_cast<uint8_t>(code));
+    });
+    if (!filled) good = false;
+  });
+  if (!good || sizeof(X) == 1) return good;
+  for (size_t part = 0; part < tables.size(); part++) {
+    for (size_t own = 0; own < tables[part].count(); own++) {
+      const int code = table.of(tables[part].values()[own]);
+      if (code < 0) return false;
+      maps[part][own] = static_cast<uint8_t>(code);
     }
   }
+  in_parts(parts, rows, [&](int part, int64_t first, int64_t last) {
+    if (part == 0) return;  // its table is the beginning of the whole one
+    for (int64_t e = begin[first]; e < begin[last]; e++) codes[e] = maps[static_cast<size_t>(part)][codes[e]];
+  });
+  return true;
+}
+
+// The entries of some rows of x: where they are, and value_of each, unless it says that one has none.
+template <class X, class Index, class Value, class ValueOf>
+bool fill_rows(const X* x, int64_t columns, const int64_t* begin, int64_t first, int64_t last, Index* where,
+               Value* values, ValueOf value_of) {
+  for (int64_t row = first; row < last; row++) {
+    int64_t to = begin[row];
+    const int64_t end = begin[row + 1];
+    for (int64_t k = 0; k < columns && to < end; k++) {
+      const X value = x[row * columns + k];
+      if (value == 0) continue;
+      const auto [good, kept] = value_of(value);
+      if (!good) return false;
+      values[to] = kept;
+      where[to++] = static_cast<Index>(k);
+    }
+  }
+  return true;
+}
+
+template <class X, class Index>
+CsrArrays compress_of(const X* x, int64_t rows, int64_t columns, Type type, bool narrow, int threads) {
+  constexpr int64_t numbers_per_thread = 1 << 20;  // below which another thread would only be waited for
+  const int parts = static_cast<int>(std::clamp<int64_t>(rows * columns / numbers_per_thread, 1, threads));
+  auto [indptr, begin] = new_array<int64_t>(static_cast<size_t>(rows) + 1);
+  in_parts(parts, rows, [&, begin = begin](int, int64_t first, int64_t last) {
+    for (int64_t row = first; row < last; row++) {
+      int64_t count = 0;
+      for (int64_t k = 0; k < columns; k++) count += x[row * columns + k] != 0;
+      begin[row + 1] = count;
+    }
+  });
+  begin[0] = 0;
+  const int64_t longest = rows == 0 ? 0 : *std::max_element(begin + 1, begin + rows + 1);
+  for (int64_t row = 0; row < rows; row++) begin[row + 1] += begin[row];
   const size_t entries = static_cast<size_t>(begin[rows]);
   auto [indices, where] = new_array<Index>(entries);
   Csr view{type, nullptr, nullptr, where, narrow, begin, rows, columns, longest};
-  const auto fill = [&, begin = begin, where = where](auto* values, auto value_of) {
-    for (int64_t row = 0; row < rows; row++) {
-      int64_t to = begin[row];
-      const int64_t end = begin[row + 1];
-      for (int64_t k = 0; k < columns && to < end; k++) {
-        const X value = x[row * columns + k];
-        if (value == 0) continue;
-        const auto [good, kept] = value_of(value);
-        if (!good) return false;
-        values[to] = kept;
-        where[to++] = static_cast<Index>(k);
-      }
-    }
-    return true;
+  const auto fill = [x, columns, begin = begin, where = where](int64_t first, int64_t last, auto* values,
+                                                              auto value_of) {
+    return fill_rows(x, columns, begin, first, last, where, values, value_of);
   };
-  {  // one-byte codes, if they will do
+  {
     auto [data, codes] = new_array<uint8_t>(entries);
     Codes<X> table;
-    bool coded;
-    {
-      nb::gil_scoped_release release;
-      coded = fill(codes, [&](X value) {
-        const int code = table.of(value);
-        return std::pair(code >= 0, static_cast<uint8_t>(code));
-      });
-    }
+    const bool coded = code(parts, rows, begin, fill, codes, table);
     view.data = codes;
     if (coded && sizeof(X) == 1) return {data, indices, indptr, nb::none(), view};
     if (coded) {
@@ -225,28 +271,28 @@ CsrArrays compress_of(const X* x, int64_t rows, int64_t columns, Type type, bool
     }
   }
   auto [data, values] = new_array<X>(entries);
-  {
-    nb::gil_scoped_release release;
-    fill(values, [](X value) { return std::pair(true, value); });
-  }
+  in_parts(parts, rows, [&, values = values](int, int64_t first, int64_t last) {
+    fill(first, last, values, [](X value) { return std::pair(true, value); });
+  });
   view.data = values;
   return {data, indices, indptr, nb::none(), view};
 }
 
 template <class X>
-CsrArrays compress_any(const AnyArray& x) {
+CsrArrays compress_any(const AnyArray& x, int threads) {
   const int64_t rows = static_cast<int64_t>(x.shape(0)), columns = static_cast<int64_t>(x.shape(1));
   const X* data = static_cast<const X*>(x.data());
-  if (columns <= 65536) return compress_of<X, uint16_t>(data, rows, columns, type_of(x), true);
-  return compress_of<X, int32_t>(data, rows, columns, type_of(x), false);
+  if (columns <= 65536) return compress_of<X, uint16_t>(data, rows, columns, type_of(x), true, threads);
+  return compress_of<X, int32_t>(data, rows, columns, type_of(x), false, threads);
 }
 
-CsrArrays compress(const AnyArray& x) {
+CsrArrays compress(const AnyArray& x, int threads) {
   expect(x.ndim() == 2, "x must have the shape (N, K)");
+  expect(threads >= 1, "threads must be at least 1");
   switch (type_of(x)) {
-    case Type::u8: return compress_any<uint8_t>(x);
-    case Type::f32: return compress_any<float>(x);
-    case Type::f64: return compress_any<double>(x);
+    case Type::u8: return compress_any<uint8_t>(x, threads);
+    case Type::f32: return compress_any<float>(x, threads);
+    case Type::f64: return compress_any<double>(x, threads);
   }
   return {};
 }
@@ -510,7 +556,7 @@ NB_MODULE(_native, module) {
         const int64_t entry = static_cast<int64_t>(size_of(self.view.type)) + (self.view.narrow ? 2 : 4);
         return self.view.indptr[self.view.rows] * entry + (self.view.rows + 1) * 8;
       });
-  module.def("compress", &compress, "x"_a, "The non-zero entries of x (N, K) as a Csr.");
+  module.def("compress", &compress, "x"_a, "threads"_a, "The non-zero entries of x (N, K) as a Csr.");
 
   nb::class_<Binding>(module, "Stack", "A network of dense layers with its loss, optimiser and regularisers.")
       .def(nb::init<const std::string&, const std::string&, bool, int, uint64_t, std::vector<int64_t>,
