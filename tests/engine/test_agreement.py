@@ -12,7 +12,7 @@ from cases.engine import Job, Outcome, Setup, covering_setups, options, possible
 from glassnet.data.examples import Examples
 from glassnet.layers import Dense
 from glassnet.network import Network, parameter_values
-from glassnet.training import Callback
+from glassnet.training import Callback, train
 
 pytestmark = pytest.mark.usefixtures("four_cores")
 
@@ -139,6 +139,25 @@ def test_any_number_of_threads_and_any_run_give_the_same_bits(setup, isa):
     outcomes = [setup.job().run(engine="native", threads=threads) for threads in (1, 2, 3, 4, 4)]
     assert all(outcome.bits() == outcomes[0].bits() for outcome in outcomes)
     assert all(figures(outcome) == figures(outcomes[0]) for outcome in outcomes)
+
+
+@pytest.mark.parametrize("precision", ["exact", "fast"])
+def test_large_weights_are_shared_out_by_units_with_the_same_bits(isa, bfloat16, precision):
+    """Where a batch is so small that each thread would read all of them for a few samples."""
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(100, 500)).astype(np.float32), rng.integers(0, 3, 100)
+
+    def run(**config):
+        network = Network.dense([500, 1100, 900, 3], "relu", dropout=0.3, seed=1)
+        train(network, x, y, **({"optimiser": "sgd", "lr": 0.05, "batch_size": 60, "epochs": 2} | config))
+        return [theta for _, theta in network.parameters()]
+
+    one, *others = (run(engine="native", precision=precision, threads=threads) for threads in (1, 2, 3, 4))
+    assert all(np.array_equal(*pair) for other in others for pair in zip(one, other, strict=True))
+    expected = run(engine="reference")
+    most = {"exact": 1e-3, "fast": 0.15}[precision]
+    for mine, theirs, start in zip(one, expected, run(engine="reference", epochs=1, lr=1e-30), strict=True):
+        assert np.linalg.norm(mine - theirs) < most * np.linalg.norm(theirs - start)
 
 
 @pytest.mark.parametrize("setup", [setup for setup in SOME if setup.dtype == "float32"], ids=str)

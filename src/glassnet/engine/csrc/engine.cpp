@@ -44,6 +44,7 @@ constexpr long group_bytes = vector_bytes == 64 ? 512 << 10 : 256 << 10;  // act
 constexpr long evaluation_rows = 128;    // per thread and block
 constexpr double work_per_thread = 4e5;  // multiply-adds of a batch below which another thread would only be waited for
 constexpr long first_bytes = 256;        // of a dense row that are asked for early; the processor asks for the rest
+constexpr long large_weights = 4 << 20;  // bytes, of which the second-level caches hold a part only
 constexpr int sparse_vectors = 8;        // sums that a sparse layer keeps in registers
 constexpr int wide_vectors = 4;          // of them those of different units: a wider W would leave the nearest caches
 constexpr long sparse_group = 16;        // panels whose entries are read for one part of W after another
@@ -145,6 +146,7 @@ class Network final : public Stack {
   static constexpr int n = panel<T>;
 
   explicit Network(const Spec& spec) : spec_(spec), depth_(static_cast<int>(spec.layers.size())) {
+    long weights = 0;  // in bytes
     layers_.resize(static_cast<size_t>(depth_));
     places_.resize(static_cast<size_t>(depth_) + 1);
     for (int l = 0; l <= depth_; l++) {
@@ -171,7 +173,9 @@ class Network final : public Stack {
         layer.across.grow(layer.inputs * layer.rows());
       }
       mixes_units_ = mixes_units_ || layer.spec.activation == Activation::softmax;
+      weights += layer.W.size() * static_cast<long>(sizeof(T));
     }
+    large_ = weights > large_weights;
     widest_ = std::max(widest_, places_[0].rows);
     while (lowest_ < depth_ && layers_[lowest_ - 1].spec.frozen) lowest_++;
     set_loss(Loss::squared_error, 0);
@@ -378,6 +382,7 @@ class Network final : public Stack {
   bool rounds_first_ = false;  // whether a sparse first layer is trained with bfloat16 copies of W and δ
   long widest_ = 0;
   bool mixes_units_ = false;
+  bool large_ = false;  // whether the weights are
   std::vector<Layer<T, pairs>> layers_;
   std::vector<Place<T, pairs>> places_;
   std::vector<Scratch> scratch_;
@@ -1389,9 +1394,10 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
       const int64_t step = steps_done;
       if (step == plan.steps || watch.stopped() || not_finite.load(std::memory_order_relaxed)) break;
       const int members = barrier.members();
-      // Samples are shared out, unless there are too few of them to go round: then units are, with a barrier after each
-      // layer.
-      const bool by_units = members > 1 && most_panels < members && !mixes_units_;
+      // Samples are shared out, unless there are too few of them to go round, or so few that to read all of large
+      // weights for them takes time: then units are, with a barrier after each layer.
+      const bool few = most_panels < members || (most_panels <= 2 * members && large_);
+      const bool by_units = members > 1 && few && !mixes_units_;
       const auto units_of = [&](const Layer<T, pairs>& layer, bool split) {
         if (!split) return Range{0, layer.panels};
         const long width = layer.width / n;
