@@ -239,3 +239,10 @@ def test_rows_that_several_threads_compress_are_the_same(four_cores, name, dtype
     one, *others = (module.Forward(network, sparse=True, threads=threads)(x) for threads in (1, 2, 3, 4))
     assert all(np.array_equal(one, other) for other in others)
     assert one == pytest.approx(network.forward(x.astype(network.dtype)), rel=1e-4, abs=1e-4)
+
+
+def test_a_prediction_does_not_depend_on_the_other_rows(isa):
+    network = Network.dense([900, 100, 3], "relu", seed=4)
+    predict = module.Forward(network, sparse=True, threads=2)
+    whole = predict(WIDE_X)
+    assert all(np.array_equal(whole[rows], predict(WIDE_X[rows])) for rows in (slice(5), slice(3, 70), slice(99, None)))

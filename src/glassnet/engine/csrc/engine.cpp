@@ -40,7 +40,7 @@
 namespace glassnet::GLASSNET_ISA {
 namespace {
 
-constexpr long group_bytes = vector_bytes == 64 ? 512 << 10 : 256 << 10;  // activations at a time: half a second-level cache
+constexpr long group_bytes = vector_bytes == 64 ? 512 << 10 : 256 << 10;  // activations: half a second-level cache
 constexpr long evaluation_rows = 128;    // per thread and block
 constexpr double work_per_thread = 4e5;  // multiply-adds of a batch below which another thread would only be waited for
 constexpr long first_bytes = 256;        // of a dense row that are asked for early; the processor asks for the rest
@@ -146,7 +146,7 @@ class Network final : public Stack {
   static constexpr int n = panel<T>;
 
   explicit Network(const Spec& spec) : spec_(spec), depth_(static_cast<int>(spec.layers.size())) {
-    long weights = 0;  // in bytes
+    long weights = 0;  // of dense layers, in bytes
     layers_.resize(static_cast<size_t>(depth_));
     places_.resize(static_cast<size_t>(depth_) + 1);
     for (int l = 0; l <= depth_; l++) {
@@ -173,7 +173,7 @@ class Network final : public Stack {
         layer.across.grow(layer.inputs * layer.rows());
       }
       mixes_units_ = mixes_units_ || layer.spec.activation == Activation::softmax;
-      weights += layer.W.size() * static_cast<long>(sizeof(T));
+      if (!layer.sparse) weights += layer.W.size() * static_cast<long>(sizeof(T));
     }
     large_ = weights > large_weights;
     widest_ = std::max(widest_, places_[0].rows);
@@ -238,7 +238,7 @@ class Network final : public Stack {
     Buffer<int64_t> reached;  // the next entry of each sample of a sparse input, or
     Buffer<int64_t> spans;    // where its entries of this thread's columns begin and end
     Buffer<int32_t> next;     // where the next entry of each of these columns goes
-    bool not_finite = false;       // whether a number of this step is NaN or infinite
+    bool not_finite = false;  // whether a number of this step is NaN or infinite
   };
 
   // The same for all threads in a step.
@@ -295,6 +295,11 @@ class Network final : public Stack {
   static double entries_a_row(const Examples& examples) {
     const Csr& x = *examples.csr;
     return static_cast<double>(x.indptr[x.rows]) / static_cast<double>(std::max<int64_t>(x.rows, 1));
+  }
+  // In how many parts the inputs of a sparse first layer come, whose weights take so many bytes an input.
+  long parts_of(const Examples& examples, size_t bytes) const {
+    const long by_bytes = layers_[0].inputs * static_cast<long>(bytes) / part_bytes + 1;
+    return std::min(by_bytes, static_cast<long>(entries_a_row(examples) / part_entries) + 1);
   }
   double multiply_adds(const Examples& examples, long rows) const;
   static int rows_in(long units, long u) { return static_cast<int>(std::clamp<long>(units - u * n, 0, n)); }
@@ -626,11 +631,9 @@ template <class T, bool pairs>
 template <class Entries>
 void Network<T, pairs>::sort_by_column(Entries entries, long samples, int member, int members, Scratch& own) {
   const Range columns = share_of(places_[0].units, member, members);
-  own.spans.grow(2 * samples);
-  own.next.grow(columns.last - columns.first);
   int64_t* spans = own.spans.get();
-  int32_t* next = own.next.get() - columns.first;
-  std::memset(own.next.get(), 0, static_cast<size_t>(columns.last - columns.first) * sizeof(int32_t));
+  int32_t* next = own.next.get();
+  std::fill(next + columns.first, next + columns.last, 0);
   int64_t before = 0;
   for (long i = 0; i < samples; i++) {
     const auto *row = entries.columns + sparse_.begin[i], *end = entries.columns + sparse_.end[i];
@@ -664,11 +667,11 @@ void Network<T, pairs>::forward_sparse(Entries entries, const Batch& batch, Rang
   const Layer<T, pairs>& layer = layers_[0];
   Place<T, pairs>& place = places_[1];
   const bool softmax = layer.spec.activation == Activation::softmax;
-  const long parts = std::clamp(layer.inputs * stride * static_cast<long>(sizeof(Word)) / part_bytes + 1, 1L,
-                                static_cast<long>(entries_a_row(*batch.examples) / part_entries) + 1);
+  const bool many = batch.training && batch.rows.count >= part_samples;  // a prediction does not depend on other rows
+  const long parts = many ? parts_of(*batch.examples, stride * sizeof(Word)) : 1;
+  const long inputs = (layer.inputs + parts - 1) / parts;
   for (long first = panels.first; first < panels.last; first += sparse_group) {
     const long last = std::min(first + sparse_group, panels.last);
-    const long inputs = (last - first) * n < part_samples ? layer.inputs : (layer.inputs + parts - 1) / parts;
     for (long u = units.first; u < units.last; u += width / n) {
       const Word* W = first_weights<Word>() + layer.place_of(u * n, 0) * stride / width;
       const T* b = layer.b.get() + u * n;
@@ -1370,6 +1373,10 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
     const Csr& x = *examples.csr;
     prepare_sparse(sparse_, x, spec_.dropouts[0].keep < 1, capacity_ * n);
     sparse_.first.grow(x.columns + 1);
+    for (Scratch& own : scratch_) {
+      own.spans.grow(2 * batch_rows);
+      own.next.grow(x.columns);
+    }
     sparse_.sorted.grow(x.longest * batch_rows * static_cast<long>(sizeof(typename PlainEntries<T, int32_t>::Entry)));
   }
 
