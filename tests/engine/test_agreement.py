@@ -160,6 +160,40 @@ def test_large_weights_are_shared_out_by_units_with_the_same_bits(isa, bfloat16,
         assert np.linalg.norm(mine - theirs) < most * np.linalg.norm(theirs - start)
 
 
+CHUNKED = [
+    {"optimiser": "sgd", "lr": 0.1},
+    {"optimiser": "adam", "lr": 0.001, "l2": 0.01},
+    {"optimiser": "sgd", "lr": 0.1, "clip_norm": 0.1, "max_norm": 0.9},
+    {"optimiser": "sgd", "lr": 0.1, "frozen": 1},
+    {"optimiser": "sgd", "lr": 0.1, "frozen": 2},
+]
+
+
+@pytest.mark.parametrize("rules", CHUNKED, ids=str)
+@pytest.mark.parametrize("precision", ["float32", "float64", "fast"])
+@pytest.mark.parametrize("batch", [257, 600, 1500])
+def test_the_chunks_of_a_large_batch_add_up_to_its_gradient(isa, bfloat16, rules, precision, batch):
+    """Each by one thread, and the same chunks whatever the threads; small batches come last."""
+    rng = np.random.default_rng(5)
+    x, y, weight = rng.normal(size=(1600, 5)), rng.integers(0, 3, 1600), rng.random(1600)
+
+    def run(*, frozen=None, **config):
+        network = Network.dense([5, 33, 7, 3], "tanh", dropout=0.2, seed=1, dtype=config.pop("dtype"))
+        if frozen is not None:
+            network.layer(frozen).frozen = True
+        start = [theta.copy() for _, theta in network.parameters()]
+        train(network, x, y, sample_weight=weight, batch_size=batch, epochs=2, **config)
+        return [theta for _, theta in network.parameters()], start
+
+    how = {"dtype": "float64" if precision == "float64" else "float32", **rules}
+    native = {"engine": "native", "precision": "fast" if precision == "fast" else "exact"}
+    one, *others = (run(**how, **native, threads=threads)[0] for threads in (1, 2, 3, 4))
+    assert all(np.array_equal(*pair) for other in others for pair in zip(one, other, strict=True))
+    most = {"float32": 2e-3, "float64": 1e-9, "fast": 0.2}[precision]
+    for mine, theirs, start in zip(one, *run(**how, engine="reference"), strict=True):
+        assert np.linalg.norm(mine - theirs) <= most * np.linalg.norm(theirs - start)
+
+
 @pytest.mark.parametrize("setup", [setup for setup in SOME if setup.dtype == "float32"], ids=str)
 def test_in_bfloat16_each_run_gives_the_same_bits(setup, isa, bfloat16):
     one, other = (setup.job().run(engine="native", precision="fast", threads=3) for _ in range(2))

@@ -15,8 +15,9 @@
 //                                word j of a panel of n units holds units j and j + n / 2
 //
 // A step has two parts with a barrier after each: (1) forward pass, loss and errors, samples shared out among the
-// threads; (2) gradients and updates, weights shared out. Every number is computed by one thread in one order, so the
-// bits do not depend on how many threads there are.
+// threads; (2) gradients and updates, weights shared out. Of small weights and large batches the gradients are first
+// summed up over chunks of the samples, each where it was computed. Every number is computed by one thread in one order,
+// so the bits do not depend on how many threads there are.
 #include "engine.hpp"
 
 #include <algorithm>
@@ -44,6 +45,9 @@ constexpr long group_bytes = vector_bytes == 64 ? 512 << 10 : 256 << 10;  // act
 constexpr long evaluation_rows = 128;    // per thread and block
 constexpr double work_per_thread = 4e5;  // multiply-adds of a batch below which another thread would only be waited for
 constexpr long first_bytes = 256;        // of a dense row that are asked for early; the processor asks for the rest
+constexpr long small_weights = 256 << 10;  // bytes, of which each chunk of a batch can have a gradient of its own
+constexpr long chunk_rows = 128;         // at least
+constexpr long most_chunks = 8;
 constexpr long large_weights = 4 << 20;  // bytes, of which the second-level caches hold a part only
 constexpr int sparse_vectors = 8;        // sums that a sparse layer keeps in registers
 constexpr int wide_vectors = 4;          // of them those of different units: a wider W would leave the nearest caches
@@ -64,6 +68,7 @@ struct Layer {
   long width = 0;  // w
   Buffer<T> W, b, slots_W[2], slots_b[2];
   Buffer<T> gradient_W, gradient_b;  // only where the whole gradient is needed before the update
+  Buffer<T> partial_W, partial_b;    // sums of chunks of the batch, one behind the other
   Buffer<Pair> along;                // bfloat16 copies of W: pairs of inputs (R / n, K / 2, n)
   Buffer<uint16_t> across;           // and single numbers (R / n, K, n), read as pairs of units
   Buffer<Pair> words;                // of a sparse first layer, while it is trained
@@ -176,6 +181,7 @@ class Network final : public Stack {
       if (!layer.sparse) weights += layer.W.size() * static_cast<long>(sizeof(T));
     }
     large_ = weights > large_weights;
+    small_ = !spec.sparse && weights <= small_weights;
     widest_ = std::max(widest_, places_[0].rows);
     while (lowest_ < depth_ && layers_[lowest_ - 1].spec.frozen) lowest_++;
     set_loss(Loss::squared_error, 0);
@@ -248,6 +254,7 @@ class Network final : public Stack {
     long panels;        // of samples
     double weight;      // Σ w
     bool training;
+    long chunks;        // 1, or those whose gradients are summed up by themselves, each by one thread
     uint32_t epoch, position;  // of the first sample
     Step<T> weights, biases;
   };
@@ -301,6 +308,7 @@ class Network final : public Stack {
     const long by_bytes = layers_[0].inputs * static_cast<long>(bytes) / part_bytes + 1;
     return std::min(by_bytes, static_cast<long>(entries_a_row(examples) / part_entries) + 1);
   }
+  long chunks_of(long rows) const { return small_ ? std::clamp(rows / chunk_rows, 1L, most_chunks) : 1; }
   double multiply_adds(const Examples& examples, long rows) const;
   static int rows_in(long units, long u) { return static_cast<int>(std::clamp<long>(units - u * n, 0, n)); }
   static int vectors_in(long count) {
@@ -331,6 +339,19 @@ class Network final : public Stack {
   [[gnu::noinline]] PanelSums output_errors(const Batch& batch, long p, long base, double* squares, Scratch& own);
   [[gnu::noinline]] void backward_layer(const Batch& batch, int l, Range panels, Range units, long base, Scratch& own);
   [[gnu::noinline]] void keep_delta(int l, long p, Range units);
+  // The square of n units from panel u by n inputs from k.
+  struct Square {
+    long u, k, offset;
+    int rows;
+  };
+  long squares_of(const Layer<T, pairs>& layer) const { return layer.panels * ((layer.inputs + n - 1) / n); }
+  Square square_of(const Layer<T, pairs>& layer, long i) const {
+    const long across = (layer.inputs + n - 1) / n, u = i / across, k = i % across * n;
+    return {u, k, layer.place_of(u * n, k), rows_in(layer.inputs - k, 0)};
+  }
+  void sum_square(const Batch& batch, int l, const Square& square, Range panels, T* g) const;
+  void sum_biases(const Batch& batch, int l, long u, Range panels, T* g) const;
+  [[gnu::noinline]] void sum_chunk(const Batch& batch, long chunk);
   [[gnu::noinline]] void weight_gradients(const Batch& batch, int l, int member, int members, Scratch& own);
   template <class Word, int vectors, class Entries>
   [[gnu::noinline]] void sparse_gradients(Entries entries, const Batch& batch, Range units, Scratch& own);
@@ -387,7 +408,7 @@ class Network final : public Stack {
   bool rounds_first_ = false;  // whether a sparse first layer is trained with bfloat16 copies of W and δ
   long widest_ = 0;
   bool mixes_units_ = false;
-  bool large_ = false;  // whether the weights are
+  bool large_ = false, small_ = false;  // whether the weights are
   std::vector<Layer<T, pairs>> layers_;
   std::vector<Place<T, pairs>> places_;
   std::vector<Scratch> scratch_;
@@ -1103,39 +1124,99 @@ void Network<T, pairs>::apply(Layer<T, pairs>& layer, bool weights, long offset,
   if (!update_(theta, slots[0].get() + offset, slots[1].get() + offset, g, count, step)) own.not_finite = true;
 }
 
-// This member's share of a layer's weights, in squares of n inputs by n units.
+// BP.4 for one square, over some panels of samples.
 template <class T, bool pairs>
-void Network<T, pairs>::weight_gradients(const Batch& batch, int l, int member, int members, Scratch& own) {
-  Layer<T, pairs>& layer = layers_[l - 1];
+void Network<T, pairs>::sum_square(const Batch& batch, int l, const Square& square, Range panels, T* g) const {
+  const Layer<T, pairs>& layer = layers_[l - 1];
   const Place<T, pairs>& below = places_[l - 1];
-  const Place<T, pairs>& place = places_[l];
   constexpr long words = row_words<T, Word>;
-  const long steps = pairs ? (batch.rows.count + 1) / 2 : batch.rows.count;
-  const long segment = below.rows * words, squares = (layer.inputs + n - 1) / n;
+  const long steps = std::min(panels.last * words, pairs ? (batch.rows.count + 1) / 2 : batch.rows.count);
+  const long segment = below.rows * words;
   const Word* a;
   if constexpr (pairs)
     a = reinterpret_cast<const Pair*>(below.a_single.get());
   else
     a = below.a.get();
-  const Range share = share_of(layer.panels * squares, member, members);
-  T* g = own.gradient.get();
-  for (long square = share.first; square < share.last; square++) {
-    const long u = square / squares, k = square % squares * n;
-    const int rows = rows_in(layer.inputs - k, 0);
-    const int vectors = vectors_in(layer.units - u * n);  // where only a few units are left, half a row is enough
-    const Word* delta = place.delta_units.get() + u * capacity_ * n * words;
-    const long offset = layer.place_of(u * n, k);
-    prefetch_part(layer.W.get() + offset, n * n, 0, 1);
-    for (int slot = 0; slot < slots_; slot++) prefetch_part(layer.slots_W[slot].get() + offset, n * n, 0, 1);
-    for (long s = 0; s < steps; s += block_steps<T>) {
-      product<T, Word, Reading::across>(rows, vectors, a + s / words * segment + k * words, segment, delta + s * n,
-                                        std::min<long>(block_steps<T>, steps - s), g,
-                                        s == 0 ? Start::zero : Start::previous);
+  const int vectors = vectors_in(layer.units - square.u * n);  // where few units are left, half a row is enough
+  const Word* delta = places_[l].delta_units.get() + square.u * capacity_ * n * words;
+  for (long first = panels.first * words, s = first; s < steps; s += block_steps<T>) {
+    product<T, Word, Reading::across>(square.rows, vectors, a + s / words * segment + square.k * words, segment,
+                                      delta + s * n, std::min<long>(block_steps<T>, steps - s), g,
+                                      s == first ? Start::zero : Start::previous);
+  }
+  if (vectors < tile_vectors)
+    for (int i = 0; i < square.rows; i++) std::memset(g + i * n + lanes<T>, 0, lanes<T> * sizeof(T));
+}
+
+// BP.3 for one panel of units, over some panels of samples.
+template <class T, bool pairs>
+void Network<T, pairs>::sum_biases(const Batch& batch, int l, long u, Range panels, T* g) const {
+  constexpr int v = lanes<T>;
+  const Place<T, pairs>& place = places_[l];
+  for (int first = 0; first < rows_in(layers_[l - 1].units, u); first += v) {
+    alignas(64) T square[v * v];  // sums of several samples, turned so that each unit's can be added up side by side
+    for (int j = 0; j < v; j++) {
+      Vector<T> sums[tile_vectors] = {};
+      for (long p = panels.first; p < panels.last; p++) {
+        const T* delta = place.factor.get() + (p * place.rows + u * n + first + j) * n;
+        const int vectors = vectors_in(samples_in(batch, p, 0));
+        for (int q = 0; q < vectors; q++) sums[q] += load(delta + q * v);
+      }
+      for (int q = 1; q < tile_vectors; q++) sums[0] += sums[q];
+      store(square + j * v, sums[0]);
     }
-    if (vectors < tile_vectors)
-      for (int i = 0; i < rows; i++) std::memset(g + i * n + lanes<T>, 0, lanes<T> * sizeof(T));
-    apply(layer, true, offset, g, rows * n, batch.weights, own);
-    if (rules_.clip_norm == 0) refresh(layer, u, u + 1, k, k + rows);
+    transpose_square(square, v, square, v);
+    Vector<T> sum = {};
+    for (int q = 0; q < v; q++) sum += load(square + q * v);
+    store(g + first, sum);
+  }
+}
+
+// The gradients of small weights over one chunk of a large batch: what is read was written by the same thread.
+template <class T, bool pairs>
+void Network<T, pairs>::sum_chunk(const Batch& batch, long chunk) {
+  const Range panels = share_of(batch.panels, static_cast<int>(chunk), static_cast<int>(batch.chunks));
+  for (int l = depth_; l >= lowest_; l--) {
+    const Layer<T, pairs>& layer = layers_[l - 1];
+    if (layer.spec.frozen) continue;
+    T* g = layer.partial_W.get() + chunk * layer.W.size();
+    for (long i = 0; i < squares_of(layer); i++) {
+      const Square square = square_of(layer, i);
+      sum_square(batch, l, square, panels, g + square.offset);
+    }
+    if (layer.spec.bias)
+      for (long u = 0; u < layer.panels; u++)
+        sum_biases(batch, l, u, panels, layer.partial_b.get() + chunk * layer.b.size() + u * n);
+  }
+}
+
+// The sum of the chunks' gradients.
+template <class T>
+void add_chunks(const Buffer<T>& partial, long size, long chunks, long offset, long count, T* g) {
+  std::memcpy(g, partial.get() + offset, static_cast<size_t>(count) * sizeof(T));
+  for (long chunk = 1; chunk < chunks; chunk++) {
+    const T* more = partial.get() + chunk * size + offset;
+    for (long i = 0; i < count; i++) g[i] += more[i];
+  }
+}
+
+// This member's share of a layer's weights, in squares of n inputs by n units.
+template <class T, bool pairs>
+void Network<T, pairs>::weight_gradients(const Batch& batch, int l, int member, int members, Scratch& own) {
+  Layer<T, pairs>& layer = layers_[l - 1];
+  const Range share = share_of(squares_of(layer), member, members);
+  T* g = own.gradient.get();
+  for (long i = share.first; i < share.last; i++) {
+    const Square square = square_of(layer, i);
+    const long count = square.rows * n;
+    prefetch_part(layer.W.get() + square.offset, n * n, 0, 1);
+    for (int slot = 0; slot < slots_; slot++) prefetch_part(layer.slots_W[slot].get() + square.offset, n * n, 0, 1);
+    if (batch.chunks > 1)
+      add_chunks(layer.partial_W, layer.W.size(), batch.chunks, square.offset, count, g);
+    else
+      sum_square(batch, l, square, {0, batch.panels}, g);
+    apply(layer, true, square.offset, g, count, batch.weights, own);
+    if (rules_.clip_norm == 0) refresh(layer, square.u, square.u + 1, square.k, square.k + square.rows);
   }
 }
 
@@ -1214,31 +1295,15 @@ void Network<T, pairs>::scatter(Entries entries, const Batch& batch, Range units
 
 template <class T, bool pairs>
 void Network<T, pairs>::bias_gradients(const Batch& batch, int l, Range units, Scratch& own) {
-  constexpr int v = lanes<T>;
   Layer<T, pairs>& layer = layers_[l - 1];
-  const Place<T, pairs>& place = places_[l];
   if (!layer.spec.bias) return;
+  T* g = own.gradient.get();
   for (long u = units.first; u < units.last; u++) {
-    const int here = rows_in(layer.units, u);
-    T* g = own.gradient.get();
-    for (int first = 0; first < here; first += v) {
-      alignas(64) T square[v * v];  // sums of several samples, turned so that each unit's can be added up side by side
-      for (int j = 0; j < v; j++) {
-        Vector<T> sums[tile_vectors] = {};
-        for (long p = 0; p < batch.panels; p++) {
-          const T* delta = place.factor.get() + (p * place.rows + u * n + first + j) * n;
-          const int vectors = vectors_in(samples_in(batch, p, 0));
-          for (int q = 0; q < vectors; q++) sums[q] += load(delta + q * v);
-        }
-        for (int q = 1; q < tile_vectors; q++) sums[0] += sums[q];
-        store(square + j * v, sums[0]);
-      }
-      transpose_square(square, v, square, v);
-      Vector<T> sum = {};
-      for (int q = 0; q < v; q++) sum += load(square + q * v);
-      store(g + first, sum);
-    }
-    apply(layer, false, u * n, g, here, batch.biases, own);
+    if (batch.chunks > 1)
+      add_chunks(layer.partial_b, layer.b.size(), batch.chunks, u * n, n, g);
+    else
+      sum_biases(batch, l, u, {0, batch.panels}, g);
+    apply(layer, false, u * n, g, rows_in(layer.units, u), batch.biases, own);
   }
 }
 
@@ -1364,6 +1429,12 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
   const bool sorts = spec_.sparse && lowest_ == 1 && !scatter_all;
   rounds_first_ = pairs && spec_.sparse && !scatter_all;
   reserve(most_panels, most_members);
+  if (const long chunks = chunks_of(batch_rows); chunks > 1) {
+    for (Layer<T, pairs>& layer : layers_) {
+      layer.partial_W.grow(chunks * layer.W.size());
+      layer.partial_b.grow(chunks * layer.b.size());
+    }
+  }
   if (rounds_first_) {
     layers_[0].words.grow(layers_[0].W.size() / 2);
     places_[1].delta_words.grow(capacity_ * places_[1].rows * n / 2);
@@ -1414,7 +1485,7 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
       const long first = plan.first + step * plan.batch;
       const Rows rows{plan.order, first, std::min<int64_t>(plan.batch, plan.rows - first), plan.rows};
       Batch batch{&examples, rows, (rows.count + n - 1) / n, static_cast<double>(rows.count), true,
-                  static_cast<uint32_t>(plan.epoch), static_cast<uint32_t>(first), {}, {}};
+                  chunks_of(rows.count), static_cast<uint32_t>(plan.epoch), static_cast<uint32_t>(first), {}, {}};
       if (examples.weight != nullptr) {
         batch.weight = 0;
         for (long i = 0; i < batch.rows.count; i++)
@@ -1456,6 +1527,11 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
       barrier.wait();
 
       // Part 2: gradients and updates
+      if (batch.chunks > 1) {
+        const Range chunks = share_of(batch.chunks, member, members);
+        for (long chunk = chunks.first; chunk < chunks.last; chunk++) sum_chunk(batch, chunk);
+        barrier.wait();
+      }
       for (int l = depth_; l >= lowest_; l--) {
         Layer<T, pairs>& layer = layers_[l - 1];
         if (layer.spec.frozen) continue;
@@ -1541,7 +1617,7 @@ void Network<T, pairs>::each_block(const Examples& examples, const Interrupt& in
     const long base = member * block_panels;
     for (long block = next++; block < blocks && !watch.stopped(); block = next++) {
       const long first = block * block_rows, count = std::min(block_rows, rows - first);
-      Batch batch{&examples, {nullptr, first, count, rows}, (count + n - 1) / n, 1.0, false, 0, 0, {}, {}};
+      Batch batch{&examples, {nullptr, first, count, rows}, (count + n - 1) / n, 1.0, false, 1, 0, 0, {}, {}};
       const Range panels{base, base + batch.panels};
       if (spec_.sparse) {
         gather_sparse(batch, panels, base);
