@@ -16,9 +16,9 @@ KEYS = ("torch-fused", "jax", "glassnet-exact", "glassnet-fast")
 
 
 def axes(threads: int) -> dict[str, list[tuple[str, int, Workload]]]:
-    """Axis by axis: what is varied, the threads, and the workload. Turns are half of an epoch of W1 and longer.
+    """Axis by axis: what is varied, the threads, and the workload. Turns are half of an epoch and shorter.
 
-    They are as long for us as the disturbance of a start is short; a slower peer makes a part of one.
+    They are long enough that what a start costs does not count for the quickest; a slow peer makes a part of one.
     """
 
     def hidden(*sizes: int, lr: float = W1.lr) -> Workload:

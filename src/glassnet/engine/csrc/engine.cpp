@@ -10,8 +10,8 @@
 //                                above, δ
 //     W (R / w, K, w)            W[u][k][j] is the weight from input k to unit u w + j; w is n, and more for a sparse
 //                                first layer, where a row is what one entry of the input is multiplied by
-//     delta_units (R / n, N, n)  δ with the units side by side; delta_rows (R / w, N, w) for a sparse first layer, and in
-//                                bfloat16 delta_words (R / w, N, w / 2), where W has a copy words (R / w, K, w / 2):
+//     delta_units (R / n, N, n)  δ with the units side by side; delta_rows (R / w, N, w) for a sparse first layer, and
+//                                in bfloat16 delta_words (R / w, N, w / 2), where W has a copy words (R / w, K, w / 2):
 //                                word j of a panel of n units holds units j and j + n / 2
 //
 // A step has two parts with a barrier after each: (1) forward pass, loss and errors, samples shared out among the
@@ -264,20 +264,13 @@ class Network final : public Stack {
     double weight, loss, hits;
   };
 
-  // W and δ of a sparse first layer, as numbers or in bfloat16.
-  template <class W>
-  const W* first_weights() const {
-    if constexpr (std::is_same_v<W, T>)
-      return layers_[0].W.get();
+  // W or δ of a sparse first layer: as numbers, or in bfloat16.
+  template <class Form>
+  static const Form* as_form(const Buffer<T>& numbers, const Buffer<Pair>& words) {
+    if constexpr (std::is_same_v<Form, T>)
+      return numbers.get();
     else
-      return layers_[0].words.get();
-  }
-  template <class W>
-  const W* first_delta() const {
-    if constexpr (std::is_same_v<W, T>)
-      return places_[1].delta_rows.get();
-    else
-      return places_[1].delta_words.get();
+      return words.get();
   }
   T* chosen(const Layer<T, pairs>& layer, int slot, bool weights) const {
     if (slot < 0) return (weights ? layer.W : layer.b).get();
@@ -533,7 +526,7 @@ void Network<T, pairs>::gather(const Batch& batch, long p, long base, Scratch& o
   }
   if (batch.training) {  // what the next batch will read in these samples' places: rows lie anywhere in memory
     const long ahead = batch.rows.count, left = batch.rows.end - batch.rows.first;
-    const long bytes = input.units * (examples.type == Type::u8 ? 1 : examples.type == Type::f32 ? 4 : 8);
+    const long bytes = input.units * size_of(examples.type);
     for (long i = first; i < first + count && i + ahead < left; i++) {
       const int64_t row = batch.rows(i + ahead);
       prefetch_part(static_cast<const char*>(examples.x) + row * bytes, std::min(bytes + 63, first_bytes), 0, 1);
@@ -555,7 +548,7 @@ void Network<T, pairs>::gather(const Batch& batch, long p, long base, Scratch& o
   const Csr& x = *examples.csr;
   if (examples.classes != nullptr) __builtin_prefetch(examples.classes + row, 0, 2);
   const int64_t begin = x.indptr[row], count = x.indptr[row + 1] - begin;
-  const int64_t value = x.type == Type::u8 ? 1 : x.type == Type::f32 ? 4 : 8, index = x.narrow ? 2 : 4;
+  const int64_t value = size_of(x.type), index = x.narrow ? 2 : 4;
   prefetch_part(static_cast<const char*>(x.data) + begin * value, count * value + 63, 0, 1);
   prefetch_part(static_cast<const char*>(x.indices) + begin * index, count * index + 63, 0, 1);
 }
@@ -694,7 +687,7 @@ void Network<T, pairs>::forward_sparse(Entries entries, const Batch& batch, Rang
   for (long first = panels.first; first < panels.last; first += sparse_group) {
     const long last = std::min(first + sparse_group, panels.last);
     for (long u = units.first; u < units.last; u += width / n) {
-      const Word* W = first_weights<Word>() + layer.place_of(u * n, 0) * stride / width;
+      const Word* W = as_form<Word>(layer.W, layer.words) + layer.place_of(u * n, 0) * stride / width;
       const T* b = layer.b.get() + u * n;
       for (long limit = inputs;; limit += inputs) {
         const bool begins = limit == inputs, ends = limit >= layer.inputs;
@@ -1231,7 +1224,8 @@ void Network<T, pairs>::sparse_gradients(Entries entries, const Batch& batch, Ra
   const auto* sorted = reinterpret_cast<const typename Entries::Entry*>(sparse_.sorted.get());
   T* g = own.gradient.get();
   for (long u = units.first; u < units.last; u += width / n) {
-    const Word* delta = first_delta<Word>() + u * capacity_ * n * row_words<T, Word>;
+    const Word* delta =
+        as_form<Word>(places_[1].delta_rows, places_[1].delta_words) + u * capacity_ * n * row_words<T, Word>;
     for (long k = 0; k < layer.inputs; k++) {
       Vector<T> sums[sets][vectors] = {};
       int32_t e = sparse_.first[k];

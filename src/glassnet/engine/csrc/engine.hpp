@@ -22,6 +22,8 @@ enum class Loss {
 enum class Optimiser { sgd, momentum, nesterov, rmsprop, adam };
 enum class Type { u8, f32, f64 };
 
+inline int64_t size_of(Type type) { return type == Type::u8 ? 1 : type == Type::f32 ? 4 : 8; }
+
 struct LayerSpec {
   Activation activation = Activation::identity;
   double parameter = 0;  // of the activation: a slope or an alpha

@@ -19,7 +19,6 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -31,6 +30,9 @@
 #include "engine.hpp"
 #include "sets.hpp"
 
+#define GLASSNET_ISA binding
+#include "threads.hpp"
+
 namespace nb = nanobind;
 using namespace nb::literals;
 
@@ -41,6 +43,7 @@ using glassnet::compiled_sets;
 using glassnet::Examples;
 using glassnet::InstructionSet;
 using glassnet::Spec;
+using glassnet::size_of;
 using glassnet::Stack;
 using glassnet::Sums;
 using glassnet::Type;
@@ -90,8 +93,6 @@ Type type_of(const Array& array) {
   if (array.dtype() == nb::dtype<double>()) return Type::f64;
   throw nb::value_error("expected an array of uint8, float32 or float64");
 }
-
-size_t size_of(Type type) { return type == Type::u8 ? 1 : type == Type::f32 ? 4 : 8; }
 
 // Rows of (column, value) pairs, with the arrays that hold them.
 struct CsrArrays {
@@ -177,11 +178,10 @@ class Codes {
 template <class Work>
 void in_parts(int parts, int64_t rows, const Work& work) {
   nb::gil_scoped_release release;
-  std::vector<std::thread> others;
-  for (int part = 1; part < parts; part++)
-    others.emplace_back([&work, part, parts, rows] { work(part, rows * part / parts, rows * (part + 1) / parts); });
-  work(0, 0, rows / parts);
-  for (std::thread& other : others) other.join();
+  glassnet::binding::run_team(parts, [&](int part) {
+    const auto share = glassnet::binding::share_of(rows, part, parts);
+    work(part, share.first, share.last);
+  });
 }
 
 // One-byte codes of the entries, if they have at most 256 values: each part codes by a table of its own, and then the
@@ -543,7 +543,8 @@ NB_MODULE(_native, module) {
       set.permutation(n, epoch, purpose, seed, threads, rows);
     }
     return order;
-  }, "isa"_a, "n"_a, "epoch"_a, "purpose"_a, "seed"_a, "threads"_a, "The order of n rows that glassnet.random.permutation gives.");
+  }, "isa"_a, "n"_a, "epoch"_a, "purpose"_a, "seed"_a, "threads"_a,
+     "The order of n rows that glassnet.random.permutation gives.");
 
   nb::class_<CsrArrays>(module, "Csr", "Rows of (column, value) pairs; keeps its arrays, copies nothing.")
       .def("__init__", [](CsrArrays* self, const AnyArray& data, const AnyArray& indices, const Indices& indptr,
@@ -553,7 +554,7 @@ NB_MODULE(_native, module) {
       .def_prop_ro("columns", [](const CsrArrays& self) { return self.view.columns; })
       .def_prop_ro("nnz", [](const CsrArrays& self) { return self.view.indptr[self.view.rows]; })
       .def_prop_ro("nbytes", [](const CsrArrays& self) {
-        const int64_t entry = static_cast<int64_t>(size_of(self.view.type)) + (self.view.narrow ? 2 : 4);
+        const int64_t entry = size_of(self.view.type) + (self.view.narrow ? 2 : 4);
         return self.view.indptr[self.view.rows] * entry + (self.view.rows + 1) * 8;
       });
   module.def("compress", &compress, "x"_a, "threads"_a, "The non-zero entries of x (N, K) as a Csr.");
