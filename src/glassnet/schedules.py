@@ -77,6 +77,13 @@ class Constant(Schedule):
     def shape(self, e: float, T: float) -> float:
         return 1.0
 
+    def factors(
+        self, first: int, count: int, steps_per_epoch: int, epochs: int, state: dict[str, Any] | None = None
+    ) -> np.ndarray:
+        if first / steps_per_epoch >= self.warmup:
+            return np.ones(count)
+        return super().factors(first, count, steps_per_epoch, epochs, state)
+
 
 @SCHEDULES.register()
 @dataclass(frozen=True, kw_only=True)

@@ -64,13 +64,17 @@ class Tell(Callback):
 
 where, dtype = sys.argv[1:]
 rng = np.random.default_rng(0)
-rows = 50_000 if where == "training" else 128
+rows = 128 if where == "evaluation" else 50_000
 x, y = rng.normal(size=(rows, 64)).astype(dtype), rng.integers(0, 10, rows)
+sizes, batch, config = [64, 512, 512, 10], 128, {}
+if where == "small steps":
+    x = np.repeat(x, 8, axis=1) * (rng.random((rows, 512)) < 0.1)
+    sizes, batch, config = [512, 60, 10], 10, {"optimiser": "sgd"}
 many = np.zeros((500_000, 64), np.uint8), np.zeros(500_000, np.int64)
-network = glassnet.Network.dense([64, 512, 512, 10], dtype=dtype)
+network = glassnet.Network.dense(sizes, dtype=dtype)
 history = glassnet.train(
-    network, x, y, validation=many if where == "evaluation" else None, epochs=10_000, batch_size=128, lr=1e-6,
-    engine="native", device="cpu", threads=2, callbacks=[Tell()],
+    network, x, y, validation=many if where == "evaluation" else None, epochs=10_000, batch_size=batch, lr=1e-6,
+    engine="native", device="cpu", threads=2, callbacks=[Tell()], **config,
 )
 finite = all(np.isfinite(theta).all() for _, theta in network.parameters())
 outputs = np.isfinite(network(x[:5])).all()
@@ -79,7 +83,7 @@ print(json.dumps([history.stop_code, bool(finite), bool(outputs)]), flush=True)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("where", ["training", "evaluation"])
+@pytest.mark.parametrize("where", ["training", "small steps", "evaluation"])
 def test_an_interruption_ends_training_at_once(where, dtype):
     """At once at least in one of three runs: another process may have taken the processor."""
     delays = []
@@ -351,6 +355,14 @@ class Count(threading.Thread):
         while not self.stopped.wait(0.001):
             self.most = max(self.most, threads_now() - 1)  # but for this one
 
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *error):
+        self.stopped.set()
+        self.join()
+
 
 def threads_now():
     return sum(1 for _ in Path("/proc/self/task").iterdir())
@@ -369,14 +381,38 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="th
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_there_are_never_more_threads_than_were_asked_for(threads):
     before = threads_left()
-    count = Count()
-    count.start()
     x, y = np.tile(X, (250, 1)), np.tile(Y, 250)
-    train(dense(8, 200, 200, 3), x, y, epochs=1, batch_size=100, threads=threads)
-    count.stopped.set()
-    count.join()
+    with Count() as count:
+        train(dense(8, 200, 200, 3), x, y, epochs=1, batch_size=100, threads=threads)
     assert count.most - before == threads - 1
     assert threads_left() == before
+
+
+def sparse_rows(rows):
+    return (RNG.random((rows, 784)) * (RNG.random((rows, 784)) < 0.2)).astype(np.float32)
+
+
+@needs_proc
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, 1),
+        ({"threads": 1}, 0),
+        ({"batch_size": 2}, 0),  # too little work
+        ({"sizes": (784, 30, 400, 3)}, 0),  # most of it in the layers above
+        ({"optimiser": "momentum"}, 0),
+        ({"max_norm": 2.0}, 0),
+    ],
+    ids=str,
+)
+def test_small_steps_have_their_threads_where_it_pays(four_cores, config, expected):
+    before = threads_left()
+    options = {"threads": 2, "epochs": 100, "batch_size": 10, "optimiser": "sgd", "lr": 0.1} | config
+    x = sparse_rows(1000)  # so few that one thread compresses them
+    network = dense(*options.pop("sizes", (784, 30, 3)), dtype="float32")
+    with Count() as count:
+        train(network, x, RNG.integers(0, 3, len(x)), **options)
+    assert count.most - before == expected
 
 
 @needs_proc
@@ -407,12 +443,16 @@ def resident():
 def test_beside_busy_processes_the_bits_are_the_same_and_it_ends():
     """Members of the team step aside there, and come back."""
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(4000, 64)).astype(np.float32), rng.integers(0, 3, 4000)
+    dense, zeros, y = rng.normal(size=(4000, 64)).astype(np.float32), sparse_rows(4000), rng.integers(0, 3, 4000)
+    jobs = [(dense, (256, 256), {"batch_size": 128, "epochs": 12}), (zeros, (30,), {"batch_size": 10, "epochs": 60})]
 
     def trained(threads):
-        network = Network.dense((64, 256, 256, 3), seed=1, dropout=0.2)
-        glassnet.train(network, x, y, epochs=12, batch_size=128, threads=threads, engine="native")
-        return [theta.tobytes() for _, theta in network.parameters()]
+        found = []
+        for x, hidden, config in jobs:
+            network = Network.dense((x.shape[1], *hidden, 3), seed=1, dropout=0.2)
+            glassnet.train(network, x, y, threads=threads, engine="native", optimiser="sgd", lr=0.01, **config)
+            found += [theta.tobytes() for _, theta in network.parameters()]
+        return found
 
     alone = trained(1)
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]

@@ -9,7 +9,7 @@ from glassnet import Model, Network
 from glassnet.arrays import as_csr
 from glassnet.data.examples import Examples
 from glassnet.engine import native as module
-from glassnet.errors import DataError, ShapeError
+from glassnet.errors import DataError, NotFiniteError, ShapeError
 from glassnet.training import pretrain
 
 RNG = np.random.default_rng(2)
@@ -209,6 +209,94 @@ def test_a_large_first_layer_in_bfloat16_does_not_show_where_an_epoch_is_split(i
     pairs = zip(whole.parameters(), split.parameters(), strict=True)
     assert all(np.array_equal(one, other) for (_, one), (_, other) in pairs)
     assert history["val_loss"] == other["val_loss"]
+
+
+# Small steps: each thread with a network of its own
+
+SMALL = np.random.default_rng(8)
+SMALL_X = (SMALL.integers(1, 256, (405, 784)) / 255 * (SMALL.random((405, 784)) < 0.2)).astype(np.float32)
+SMALL_Y = SMALL.integers(0, 10, 405)
+
+
+def small(*, sizes=(30,), activation="logistic", dropout=0.0, input_dropout=0.0, dtype="float32", y=SMALL_Y, **config):
+    outputs = 10 if y.ndim == 1 else y.shape[1]
+    network = Network.dense(
+        [784, *sizes, outputs], activation, dropout=dropout, input_dropout=input_dropout, seed=4, dtype=dtype
+    )
+    history = glassnet.train(
+        network, SMALL_X, y, **({"epochs": 2, "batch_size": 10, "optimiser": "sgd", "lr": 0.1} | config)
+    )
+    return network, history
+
+
+SMALL_JOBS = {
+    "one hidden layer": {},
+    "wider": {"sizes": (100,), "activation": "tanh"},
+    "deeper": {"sizes": (60, 20, 9), "activation": "relu"},
+    "dropout": {"dropout": 0.3, "input_dropout": 0.2},
+    "weights": {"sample_weight": SMALL.random(405) * (SMALL.random(405) < 0.8)},
+    "numbers": {"y": SMALL.normal(size=(405, 2)), "lr": 0.01},
+    "a single row last": {"batch_size": 4, "sizes": (70,)},
+}
+
+
+@pytest.mark.parametrize("name", SMALL_JOBS)
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
+def test_small_steps_follow_the_reference_engine(isa, four_cores, name, dtype):
+    job = SMALL_JOBS[name] | {"dtype": dtype}
+    expected, told = small(engine="reference", **job)
+    runs = [small(engine="native", threads=threads, **job) for threads in (1, 2, 3, 4)]
+    for (_, one), *others in zip(expected.parameters(), *(run.parameters() for run, _ in runs), strict=True):
+        assert np.linalg.norm(others[0][1] - one) <= {"float32": 1e-4, "float64": 1e-11}[dtype] * np.linalg.norm(one)
+        assert all(np.array_equal(others[0][1], other) for _, other in others)
+    for _, history in runs:
+        assert history["loss"] == runs[0][1]["loss"] == pytest.approx(told["loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", SMALL_JOBS)
+def test_small_steps_in_bfloat16(isa, bfloat16, four_cores, name):
+    exact, one, *others = (
+        small(engine="native", threads=threads, precision=precision, **SMALL_JOBS[name])[0]
+        for threads, precision in ((1, "exact"), (1, "fast"), (2, "fast"), (3, "fast"))
+    )
+    exact, one, *others = (
+        np.concatenate([theta.ravel() for _, theta in network.parameters()]) for network in (exact, one, *others)
+    )
+    assert all(np.array_equal(one, other) for other in others)
+    assert 1e-6 < np.linalg.norm(exact - one) / np.linalg.norm(exact) < 0.1
+
+
+class Every(glassnet.training.Callback):
+    """Cuts an epoch into calls of so many steps."""
+
+    def __init__(self, every):
+        self.every = every
+
+    def on_batch_end(self, trainer):
+        trainer.engine.sync()
+
+
+@pytest.mark.parametrize("every", [1, 33, 35])
+def test_small_steps_do_not_show_where_an_epoch_is_split(isa, every):
+    job = {"engine": "native", "threads": 2, "validation": 0.1}
+    (whole, history), (split, other) = small(**job), small(callbacks=[Every(every)], **job)
+    pairs = zip(whole.parameters(), split.parameters(), strict=True)
+    assert all(np.array_equal(one, other) for (_, one), (_, other) in pairs)
+    assert history["val_loss"] == other["val_loss"]
+    assert history["loss"] == pytest.approx(other["loss"], rel=1e-12)
+
+
+@pytest.mark.parametrize("sizes", [(30,), (40, 20)])
+@pytest.mark.parametrize("activation", ["relu", "logistic"])
+@pytest.mark.parametrize("lr", [3, 1e10, 1e20, 1e37, 1e39])
+def test_small_steps_that_diverge_do_so_at_the_same_step(isa, four_cores, sizes, activation, lr):
+    def message(threads):
+        y = 1e3 * SMALL_X[:, :2]
+        with pytest.raises(NotFiniteError) as raised:
+            small(y=y, sizes=sizes, activation=activation, lr=lr, engine="native", threads=threads, epochs=400)
+        return str(raised.value)
+
+    assert message(2) == message(3) == message(1)
 
 
 LEVELS = np.random.default_rng(6).normal(size=600)

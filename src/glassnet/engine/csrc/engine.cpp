@@ -16,8 +16,9 @@
 //
 // A step has two parts with a barrier after each: (1) forward pass, loss and errors, samples shared out among the
 // threads; (2) gradients and updates, weights shared out. Of small weights and large batches the gradients are first
-// summed up over chunks of the samples, each where it was computed. Every number is computed by one thread in one order,
-// so the bits do not depend on how many threads there are.
+// summed up over chunks of the samples, each where it was computed. Where the steps are too small for that, each thread
+// may have a network of its own (train_apart). Every number is computed in one order, so the bits do not depend on how
+// many threads there are.
 #include "engine.hpp"
 
 #include <algorithm>
@@ -25,6 +26,8 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <limits>
+#include <memory>
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
@@ -55,6 +58,9 @@ constexpr long sparse_group = 16;        // panels whose entries are read for on
 constexpr long part_bytes = 104 << 10;   // weights of which each sample finds most in the first-level cache
 constexpr double part_entries = 48;      // of a sample, below which to come back to it does not pay
 constexpr long part_samples = 32;        // likewise of samples
+constexpr double least_apart = 3e4;      // multiply-adds a step that networks of their own must save each member
+constexpr double most_again = 0.25;      // of the first layer's work, what every member may do again
+constexpr int64_t steps_apart = 32;      // below which to copy the parameters does not pay
 constexpr double few_entries = 3;        // a column's entries in a batch below which sorting them does not pay
 
 long round_up(long n, long step) { return (n + step - 1) / step * step; }
@@ -66,6 +72,7 @@ struct Layer {
   long inputs = 0, units = 0, panels = 0;  // K, M, R / n
   bool sparse = false;
   long width = 0;  // w
+  int sets = 1;    // a sparse layer's sums that are summed up side by side
   Buffer<T> W, b, slots_W[2], slots_b[2];
   Buffer<T> gradient_W, gradient_b;  // only where the whole gradient is needed before the update
   Buffer<T> partial_W, partial_b;    // sums of chunks of the batch, one behind the other
@@ -144,13 +151,32 @@ struct SparseBatch {
   Buffer<char> sorted;          // room for Entries of either kind
 };
 
+// Asks now and then whether to stop: look() is for the calling thread only, stopped() for all.
+class Watch {
+ public:
+  explicit Watch(const Interrupt& interrupt) : interrupt_(interrupt) {}
+  void look() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - looked_ <= std::chrono::milliseconds(50)) return;
+    looked_ = now;
+    if (interrupt_ && interrupt_()) stopped_.store(true, std::memory_order_relaxed);
+  }
+  bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
+
+ private:
+  const Interrupt& interrupt_;
+  std::chrono::steady_clock::time_point looked_ = std::chrono::steady_clock::now();
+  std::atomic<bool> stopped_{false};
+};
+
 template <class T, bool pairs>
 class Network final : public Stack {
  public:
   using Word = std::conditional_t<pairs, Pair, T>;
   static constexpr int n = panel<T>;
 
-  explicit Network(const Spec& spec) : spec_(spec), depth_(static_cast<int>(spec.layers.size())) {
+  // In a member's network of its own, a sparse first layer is `narrow` vectors wide (train_apart).
+  explicit Network(const Spec& spec, int narrow = 0) : spec_(spec), depth_(static_cast<int>(spec.layers.size())) {
     long weights = 0;  // of dense layers, in bytes
     layers_.resize(static_cast<size_t>(depth_));
     places_.resize(static_cast<size_t>(depth_) + 1);
@@ -168,6 +194,8 @@ class Network final : public Stack {
         while (layer.width < wide_vectors * lanes<T> && round_up(layer.units, 2 * layer.width) * 4 <= layer.units * 5)
           layer.width *= 2;
         places_[l].rows = round_up(layer.units, layer.width);
+        layer.sets = static_cast<int>(sparse_vectors * lanes<T> / layer.width);
+        if (narrow > 0) layer.width = narrow * lanes<T>;
       }
       layer.panels = places_[l].rows / n;
       layer.W.grow(layer.inputs * layer.rows());
@@ -263,6 +291,23 @@ class Network final : public Stack {
   struct PanelSums {
     double weight, loss, hits;
   };
+  // And of all panels of a batch, with the squares of each output's errors where outputs are numbers.
+  struct Tally {
+    std::vector<PanelSums> sums;
+    std::vector<double> squares;
+    long outputs;
+    double* squares_of(long p) { return outputs == 0 ? nullptr : &squares[static_cast<size_t>(p * outputs)]; }
+    void add_to(Sums& totals, long panels) const {
+      for (long p = 0; p < panels; p++) {
+        const PanelSums& panel = sums[static_cast<size_t>(p)];
+        totals.weight += panel.weight;
+        totals.loss += panel.loss;
+        totals.hits += panel.hits;
+        for (long m = 0; m < outputs; m++)
+          totals.squares[static_cast<size_t>(m)] += squares[static_cast<size_t>(p * outputs + m)];
+      }
+    }
+  };
 
   // W or δ of a sparse first layer: as numbers, or in bfloat16.
   template <class Form>
@@ -303,6 +348,10 @@ class Network final : public Stack {
   }
   long chunks_of(long rows) const { return small_ ? std::clamp(rows / chunk_rows, 1L, most_chunks) : 1; }
   double multiply_adds(const Examples& examples, long rows) const;
+  // The panels of a sparse layer's W in which the units of some panels are.
+  static Range strips_of(const Layer<T, pairs>& layer, Range panels) {
+    return {panels.first * n / layer.width, panels.last * n / layer.width};
+  }
   static int rows_in(long units, long u) { return static_cast<int>(std::clamp<long>(units - u * n, 0, n)); }
   static int vectors_in(long count) {
     return static_cast<int>(std::min<long>((count + lanes<T> - 1) / lanes<T>, tile_vectors));
@@ -314,6 +363,12 @@ class Network final : public Stack {
   long samples_in(const Batch& batch, long p, long base) const {
     return std::min<long>(n, batch.rows.count - (p - base) * n);
   }
+  // work(how many samples of a panel are worked on, in whole vectors: a constant)
+  template <class Work>
+  auto with_samples(const Batch& batch, long p, long base, Work work) const {
+    if (samples_in(batch, p, base) <= lanes<T>) return work(std::integral_constant<int, lanes<T>>());
+    return work(std::integral_constant<int, n>());
+  }
 
   // The parts of a step, in their order; each a function of its own to a profiler too
   [[gnu::noinline]] void gather(const Batch& batch, long p, long base, Scratch& own);
@@ -322,16 +377,18 @@ class Network final : public Stack {
   template <class Entries>
   [[gnu::noinline]] void sort_by_column(Entries entries, long samples, int member, int members, Scratch& own);
   [[gnu::noinline]] void forward_layer(const Batch& batch, int l, Range panels, Range units, long base, Scratch& own);
-  template <class Word, int vectors, class Entries>
-  [[gnu::noinline]] void forward_sparse(Entries entries, const Batch& batch, Range panels, Range units, long base,
+  template <class Word, int vectors, int sets, class Entries>
+  [[gnu::noinline]] void forward_sparse(Entries entries, const Batch& batch, Range panels, Range strips, long base,
                                         Scratch& own);
   [[gnu::noinline]] void look_at_z(const Batch& batch, long p, long base, const T* z, long units, Scratch& own);
   [[gnu::noinline]] void finish(const Batch& batch, int l, long p, long base, Range units, Scratch& own);
   [[gnu::noinline]] void drop(const Batch& batch, int l, long p, long base, Range units, T* a, T* factor) const;
   void pack(int l, long p, Range units, const T* a);
   [[gnu::noinline]] PanelSums output_errors(const Batch& batch, long p, long base, double* squares, Scratch& own);
+  template <int here>
+  PanelSums errors_of(const Batch& batch, long p, long base, double* squares, Scratch& own);
   [[gnu::noinline]] void backward_layer(const Batch& batch, int l, Range panels, Range units, long base, Scratch& own);
-  [[gnu::noinline]] void keep_delta(int l, long p, Range units);
+  [[gnu::noinline]] void keep_delta(const Batch& batch, int l, long p, long base, Range units);
   // The square of n units from panel u by n inputs from k.
   struct Square {
     long u, k, offset;
@@ -346,10 +403,10 @@ class Network final : public Stack {
   void sum_biases(const Batch& batch, int l, long u, Range panels, T* g) const;
   [[gnu::noinline]] void sum_chunk(const Batch& batch, long chunk);
   [[gnu::noinline]] void weight_gradients(const Batch& batch, int l, int member, int members, Scratch& own);
-  template <class Word, int vectors, class Entries>
-  [[gnu::noinline]] void sparse_gradients(Entries entries, const Batch& batch, Range units, Scratch& own);
+  template <class Word, int vectors, int sets, class Entries>
+  [[gnu::noinline]] void sparse_gradients(Entries entries, const Batch& batch, Range strips, Scratch& own);
   template <int vectors, class Entries>
-  [[gnu::noinline]] void scatter(Entries entries, const Batch& batch, Range units, Scratch& own);
+  [[gnu::noinline]] void scatter(Entries entries, const Batch& batch, Range strips, Scratch& own);
   [[gnu::noinline]] void bias_gradients(const Batch& batch, int l, Range units, Scratch& own);
   void apply(Layer<T, pairs>& layer, bool weights, long offset, T* g, long count, const Step<T>& step,
              Scratch& own) const;
@@ -367,14 +424,23 @@ class Network final : public Stack {
     const double columns = static_cast<double>(layers_[0].inputs);
     return is_plain() && entries_a_row(examples) * rows < few_entries * columns;
   }
-  // work(the entries as their kind is read, how many vectors wide W of the sparse layer is)
-  template <class Work>
+  // work(the entries as their kind is read, how many vectors wide W of the sparse layer is, its sets of sums); `apart`
+  // in a member's network of its own, where W may be narrower
+  template <bool apart = false, class Work>
   void with_entries(Work work) const {
     const auto with_width = [&](auto entries) {
-      switch (layers_[0].width / lanes<T>) {
-        case 2: return work(entries, std::integral_constant<int, 2>());
-        default: return work(entries, std::integral_constant<int, wide_vectors>());
-      }
+      const long vectors = layers_[0].width / lanes<T>;
+      const auto with_sets = [&](auto sets) {
+        if constexpr (apart) {
+          if (vectors == 1) return work(entries, std::integral_constant<int, 1>(), sets);
+          if (sets() == 2 && vectors == 2) return work(entries, std::integral_constant<int, 2>(), sets);
+        }
+        work(entries, std::integral_constant<int, sparse_vectors / sets()>(), sets);
+      };
+      if (layers_[0].sets == sparse_vectors / 2)
+        with_sets(std::integral_constant<int, sparse_vectors / 2>());
+      else
+        with_sets(std::integral_constant<int, sparse_vectors / wide_vectors>());
     };
     const auto with_index = [&](auto* columns) {
       using Index = std::remove_cv_t<std::remove_pointer_t<decltype(columns)>>;
@@ -391,6 +457,15 @@ class Network final : public Stack {
   template <class Done>
   void each_block(const Examples& examples, const Interrupt& interrupt, Done done);
 
+  void prepare_training(const Examples& examples, const Plan& plan, int members);
+  Tally tally_of(const Examples& examples, const Plan& plan) const;
+  Batch batch_of(const Examples& examples, const Plan& plan, int64_t step) const;
+  void train_together(const Examples& examples, const Plan& plan, Watch& watch, Sums& totals);
+  int members_apart(const Examples& examples, const Plan& plan) const;
+  void train_apart(int members, const Examples& examples, const Plan& plan, Watch& watch, Sums& totals);
+  static void copy_first_layer(const Layer<T, pairs>& from, Layer<T, pairs>& to, Range units);
+  static void copy_a(const Place<T, pairs>& from, Place<T, pairs>& to, Range units, long panels);
+
   Spec spec_;
   Rules rules_;
   LossOf<T> loss_{};
@@ -398,6 +473,7 @@ class Network final : public Stack {
   int depth_;
   int slots_ = 0;   // of the optimiser
   int lowest_ = 1;  // the lowest layer that is trained
+  bool sorts_ = false;         // whether BP.4 of a sparse first layer goes column by column
   bool rounds_first_ = false;  // whether a sparse first layer is trained with bfloat16 copies of W and δ
   long widest_ = 0;
   bool mixes_units_ = false;
@@ -408,6 +484,9 @@ class Network final : public Stack {
   SparseBatch<T> sparse_;
   long capacity_ = 0;  // in panels
   Pace pace_;
+  std::vector<std::unique_ptr<Network>> apart_;  // the members' own networks, and
+  Place<T, pairs> shown_[2];                     // in them what the others read, in steps by turns
+  Pace pace_apart_;
 };
 
 // ---- Memory
@@ -673,11 +752,11 @@ void Network<T, pairs>::sort_by_column(Entries entries, long samples, int member
 // wide; where that leaves registers free, several entries are summed side by side. The inputs come in parts whose
 // weights stay in a first-level cache while many samples are multiplied with them.
 template <class T, bool pairs>
-template <class Word, int vectors, class Entries>
-void Network<T, pairs>::forward_sparse(Entries entries, const Batch& batch, Range panels, Range units, long base,
+template <class Word, int vectors, int sets, class Entries>
+void Network<T, pairs>::forward_sparse(Entries entries, const Batch& batch, Range panels, Range strips, long base,
                                        Scratch& own) {
-  constexpr int v = lanes<T>, width = vectors * v, sets = sparse_vectors / vectors;
-  constexpr long stride = width / n * row_words<T, Word>;
+  constexpr int v = lanes<T>, width = vectors * v;
+  constexpr long stride = width * row_words<T, Word> / n;
   const Layer<T, pairs>& layer = layers_[0];
   Place<T, pairs>& place = places_[1];
   const bool softmax = layer.spec.activation == Activation::softmax;
@@ -686,15 +765,17 @@ void Network<T, pairs>::forward_sparse(Entries entries, const Batch& batch, Rang
   const long inputs = (layer.inputs + parts - 1) / parts;
   for (long first = panels.first; first < panels.last; first += sparse_group) {
     const long last = std::min(first + sparse_group, panels.last);
-    for (long u = units.first; u < units.last; u += width / n) {
-      const Word* W = as_form<Word>(layer.W, layer.words) + layer.place_of(u * n, 0) * stride / width;
-      const T* b = layer.b.get() + u * n;
+    for (long strip = strips.first; strip < strips.last; strip++) {
+      const long unit = strip * width;
+      const Word* W = as_form<Word>(layer.W, layer.words) + layer.place_of(unit, 0) * stride / width;
+      const T* b = layer.b.get() + unit;
       for (long limit = inputs;; limit += inputs) {
         const bool begins = limit == inputs, ends = limit >= layer.inputs;
         for (long p = first; p < last; p++) {
           T* rows = own.tiles.get() + (p - first) * n * width;
-          for (int i = 0; i < n; i++) {
-            if (u == units.first && begins && batch.training) prefetch_later(batch, (p - base) * n + i);
+          const long samples = round_up(samples_in(batch, p, base), v);  // those that are not there have a z, too
+          for (int i = 0; i < samples; i++) {
+            if (strip == strips.first && begins && batch.training) prefetch_later(batch, (p - base) * n + i);
             const long slot = p * n + i;
             Vector<T> sums[sets][vectors] = {};
 #pragma GCC unroll 8
@@ -724,15 +805,15 @@ void Network<T, pairs>::forward_sparse(Entries entries, const Batch& batch, Rang
             }
           }
           if (!ends) continue;
-          T* z = place.factor.get() + (p * place.rows + u * n) * n;
+          T* z = place.factor.get() + (p * place.rows + unit) * n;
           for (int j = 0; j < width; j += v)
-            for (int i = 0; i < n; i += v) transpose_square(rows + i * width + j, width, z + j * n + i, n);
-          if (!softmax) finish(batch, 1, p, base, {u, u + width / n}, own);
+            for (int i = 0; i < samples; i += v) transpose_square(rows + i * width + j, width, z + j * n + i, n);
+          if (!softmax) finish(batch, 1, p, base, {unit, unit + width}, own);
         }
         if (ends) break;
       }
     }
-    for (long p = first; p < last && softmax; p++) finish(batch, 1, p, base, units, own);
+    for (long p = first; p < last && softmax; p++) finish(batch, 1, p, base, {0, place.rows}, own);
   }
 }
 
@@ -768,7 +849,7 @@ void Network<T, pairs>::forward_layer(const Batch& batch, int l, Range panels, R
         }
       }
     }
-    for (long p = first; p < last; p++) finish(batch, l, p, base, units, own);
+    for (long p = first; p < last; p++) finish(batch, l, p, base, {units.first * n, units.last * n}, own);
   }
 }
 
@@ -776,8 +857,10 @@ void Network<T, pairs>::forward_layer(const Batch& batch, int l, Range panels, R
 template <class T, bool pairs>
 void Network<T, pairs>::look_at_z(const Batch& batch, long p, long base, const T* z, long units, Scratch& own) {
   Bits<T> found[n] = {};
-  for (long m = 0; m < units; m++)
-    for (int i = 0; i < n; i++) found[i] |= exponent_carry(z[m * n + i]);
+  with_samples(batch, p, base, [&](auto here) {
+    for (long m = 0; m < units; m++)
+      for (int i = 0; i < here; i++) found[i] |= exponent_carry(z[m * n + i]);
+  });
   const T* weights = static_cast<const T*>(batch.examples->weight);
   for (long i = 0; i < samples_in(batch, p, base); i++)
     if (carried<T>(found[i]) && (weights == nullptr || weights[batch.rows((p - base) * n + i)] > 0))
@@ -789,28 +872,18 @@ template <class T, bool pairs>
 void Network<T, pairs>::finish(const Batch& batch, int l, long p, long base, Range units, Scratch& own) {
   const LayerSpec& spec = layers_[l - 1].spec;
   Place<T, pairs>& place = places_[l];
-  const Range rows{units.first * n, std::min(units.last * n, place.units)};
-  const long offset = (p * place.rows + rows.first) * n, count = (rows.last - rows.first) * n;
+  const Range rows{units.first, std::min(units.last, place.units)};
+  const long offset = (p * place.rows + rows.first) * n, count = rows.last - rows.first;
   const bool packed = pairs && l < depth_;
   T* a = packed ? own.column.get() : place.a.get() + offset;
   T* factor = place.factor.get() + offset;
-  if (batch.training) look_at_z(batch, p, base, factor, rows.last - rows.first, own);
-  if (spec.activation == Activation::softmax) {
-    T largest[n], sum[n] = {};
-    for (int i = 0; i < n; i++) largest[i] = factor[i];
-    for (long m = 1; m < place.units; m++)
-      for (int i = 0; i < n; i++) largest[i] = factor[m * n + i] > largest[i] ? factor[m * n + i] : largest[i];
-    for (long m = 0; m < place.units; m++) {
-      for (int i = 0; i < n; i++) {
-        a[m * n + i] = exp_of(factor[m * n + i] - largest[i]);
-        sum[i] += a[m * n + i];
-      }
-    }
-    for (long m = 0; m < place.units; m++)
-      for (int i = 0; i < n; i++) factor[m * n + i] = a[m * n + i] = a[m * n + i] / sum[i];
-  } else {
-    activate(spec.activation, static_cast<T>(spec.parameter), a, factor, count);
-  }
+  if (batch.training) look_at_z(batch, p, base, factor, count, own);
+  with_samples(batch, p, base, [&](auto here) {
+    if (spec.activation == Activation::softmax)
+      softmax<here>(a, factor, place.units);
+    else
+      activate<here>(spec.activation, static_cast<T>(spec.parameter), a, factor, count);
+  });
   drop(batch, l, p, base, rows, a, spec.activation == Activation::softmax ? nullptr : factor);
   if (packed) pack(l, p, {rows.first, round_up(rows.last, 2)}, a);
 }
@@ -833,7 +906,7 @@ void Network<T, pairs>::drop(const Batch& batch, int l, long p, long base, Range
   const uint32_t position = batch.position + static_cast<uint32_t>((p - base) * n);
   for (long m = units.first; m < units.last;) {
     const long block = m / draws_per_block, end = std::min((block + 1) * draws_per_block, units.last);
-    for (int i = 0; i < n; i += lanes<T>) {
+    for (int i = 0; i < samples_in(batch, p, base); i += lanes<T>) {
       Vector<Bits<T>> words[4];
       philox_of<T>(static_cast<uint32_t>(block), position + static_cast<uint32_t>(i), batch.epoch,
                    dropout_purpose << 24 | static_cast<uint32_t>(l), spec_.seed, words);
@@ -867,37 +940,15 @@ void Network<T, pairs>::pack(int l, long p, Range units, const T* a) {
 
 // ---- The loss and BP.1
 
-// J ∂C/∂a with softmax's Jacobian J = diag(a) − a aᵀ: factor holds a and becomes a ⊙ (g − aᵀ g).
-template <class T>
-void pull_back_softmax(T* factor, const T* g, long units) {
-  constexpr int n = panel<T>;
-  T inner[n] = {};
-  for (long m = 0; m < units; m++)
-    for (int i = 0; i < n; i++) inner[i] += factor[m * n + i] * g[m * n + i];
-  for (long m = 0; m < units; m++)
-    for (int i = 0; i < n; i++) factor[m * n + i] *= g[m * n + i] - inner[i];
-}
-
-// The unit of each sample's largest number, the first of equals.
-template <class T>
-void largest_units(const T* values, long units, int32_t* to) {
-  constexpr int n = panel<T>;
-  T largest[n];
-  int32_t unit[n] = {};
-  for (int i = 0; i < n; i++) largest[i] = values[i];
-  for (long m = 1; m < units; m++) {
-    for (int i = 0; i < n; i++) {
-      const T value = values[m * n + i];
-      unit[i] = value > largest[i] ? static_cast<int32_t>(m) : unit[i];
-      largest[i] = value > largest[i] ? value : largest[i];
-    }
-  }
-  for (int i = 0; i < n; i++) to[i] = unit[i];
-}
-
 template <class T, bool pairs>
 auto Network<T, pairs>::output_errors(const Batch& batch, long p, long base, double* squares, Scratch& own)
     -> PanelSums {
+  return with_samples(batch, p, base, [&](auto here) { return errors_of<here>(batch, p, base, squares, own); });
+}
+
+template <class T, bool pairs>
+template <int here>
+auto Network<T, pairs>::errors_of(const Batch& batch, long p, long base, double* squares, Scratch& own) -> PanelSums {
   const Examples& examples = *batch.examples;
   Place<T, pairs>& place = places_[depth_];
   const long outputs = place.units, count = samples_in(batch, p, base);
@@ -907,29 +958,29 @@ auto Network<T, pairs>::output_errors(const Batch& batch, long p, long base, dou
   const T* given = static_cast<const T*>(examples.targets);
   const T* weights = static_cast<const T*>(examples.weight);
   alignas(64) T share[n], terms[n];
-  double weight[n];
-  int32_t right[n];
-  std::memset(t, 0, static_cast<size_t>(outputs * n) * sizeof(T));
-  for (int i = 0; i < n; i++) {
-    weight[i] = share[i] = 0;
-    if (i >= count) continue;
-    const int64_t row = batch.rows((p - base) * n + i);
-    weight[i] = weights == nullptr ? 1.0 : static_cast<double>(weights[row]);
-    share[i] = batch.weight > 0 ? static_cast<T>(weight[i] / batch.weight) : T(0);
-    if (given == nullptr) {
-      right[i] = static_cast<int32_t>(examples.classes[row]);
-      t[right[i] * n + i] = 1;
-    } else {
-      for (long m = 0; m < outputs; m++) t[m * n + i] = given[row * outputs + m];
-    }
+  alignas(64) double weight[n];
+  int32_t right[n] = {};
+  const double all = batch.weight > 0 ? batch.weight : std::numeric_limits<double>::infinity();
+  for (int i = 0; i < here; i++) weight[i] = i < count ? 1.0 : 0.0;
+  for (int i = 0; i < count && weights != nullptr; i++)
+    weight[i] = static_cast<double>(weights[batch.rows((p - base) * n + i)]);
+  for (int i = 0; i < here; i++) share[i] = static_cast<T>(weight[i] / all);
+  if (given == nullptr) {
+    for (int i = 0; i < count; i++)
+      right[i] = static_cast<int32_t>(examples.classes[batch.rows((p - base) * n + i)]);
+    for (int32_t m = 0; m < outputs; m++)
+      for (int i = 0; i < here; i++) t[m * n + i] = right[i] == m ? T(1) : T(0);
+  } else {
+    for (long m = 0; m < outputs; m++)
+      for (int i = 0; i < here; i++) t[m * n + i] = i < count ? given[batch.rows((p - base) * n + i) * outputs + m] : T(0);
   }
 
   PanelSums sums{0, 0, 0};
   const bool one_class = given == nullptr || loss_.kind == Loss::cross_entropy || loss_.kind == Loss::log_loss;
   if (one_class) {
-    int32_t best[n];
-    largest_units(a, outputs, best);
-    if (given != nullptr) largest_units(t, outputs, right);
+    int32_t best[n] = {};
+    largest_units<here>(a, outputs, best);
+    if (given != nullptr) largest_units<here>(t, outputs, right);
     for (int i = 0; i < count; i++) sums.hits += best[i] == right[i] ? weight[i] : 0;
   } else if (loss_.kind == Loss::binary_cross_entropy) {
     for (int i = 0; i < count; i++) {
@@ -948,7 +999,7 @@ auto Network<T, pairs>::output_errors(const Batch& batch, long p, long base, dou
     }
   }
 
-  loss_(a, t, share, terms);
+  loss_.template operator()<here>(a, t, share, terms);
   for (int i = 0; i < count; i++) {
     sums.weight += weight[i];
     if (weight[i] > 0) sums.loss += weight[i] * static_cast<double>(terms[i]);
@@ -957,17 +1008,17 @@ auto Network<T, pairs>::output_errors(const Batch& batch, long p, long base, dou
   if (!std::isfinite(sums.loss)) own.not_finite = true;
 
   for (long m = 0; m < outputs; m++)  // samples that are not there, or do not count, have no error whatever they hold
-    for (int i = 0; i < n; i++) a[m * n + i] = share[i] == 0 ? T(0) : a[m * n + i];
+    for (int i = 0; i < here; i++) a[m * n + i] = share[i] == 0 ? T(0) : a[m * n + i];
   if (layers_[depth_ - 1].spec.activation == Activation::softmax) {
     drop(batch, depth_, p, base, {0, outputs}, a, nullptr);
-    pull_back_softmax(factor, a, outputs);
+    pull_back_softmax<here>(factor, a, outputs);
   } else {
-    for (long i = 0; i < outputs * n; i++) factor[i] *= a[i];
+    for (long m = 0; m < outputs; m++)
+      for (int i = 0; i < here; i++) factor[m * n + i] *= a[m * n + i];
   }
-  for (int i = 0; i < n; i++)
-    if (share[i] == 0)
-      for (long m = 0; m < outputs; m++) factor[m * n + i] = 0;
-  keep_delta(depth_, p, {0, layers_[depth_ - 1].panels});
+  for (long m = 0; m < outputs; m++)
+    for (int i = 0; i < here; i++) factor[m * n + i] = share[i] == 0 ? T(0) : factor[m * n + i];
+  keep_delta(batch, depth_, p, base, {0, layers_[depth_ - 1].panels});
   return sums;
 }
 
@@ -1012,25 +1063,32 @@ void Network<T, pairs>::backward_layer(const Batch& batch, int l, Range panels, 
       }
       for (long p = first; p < last; p++) {
         const T* grad = own.tiles.get() + (p - first) * tile;
-        const long offset = (p * place.rows + u * n) * n;
-        if (softmax)
+        T* factor = place.factor.get() + (p * place.rows + u * n) * n;
+        if (softmax) {
           std::memcpy(own.column.get() + u * tile, grad, static_cast<size_t>(rows * n) * sizeof(T));
-        else
-          for (long i = 0; i < rows * n; i++) place.factor[offset + i] *= grad[i];
+          continue;
+        }
+        with_samples(batch, p, base, [&](auto here) {
+          for (int m = 0; m < rows; m++)
+            for (int i = 0; i < here; i++) factor[m * n + i] *= grad[m * n + i];
+        });
       }
     }
     if (softmax) {
       drop(batch, l, first, base, {0, place.units}, own.column.get(), nullptr);
-      pull_back_softmax(place.factor.get() + first * place.rows * n, own.column.get(), place.units);
+      with_samples(batch, first, base, [&](auto here) {
+        pull_back_softmax<here>(place.factor.get() + first * place.rows * n, own.column.get(), place.units);
+      });
     }
-    for (long p = first; p < last; p++) keep_delta(l, p, units);
+    for (long p = first; p < last; p++) keep_delta(batch, l, p, base, units);
   }
 }
 
 // δ also with the units side by side, for BP.4, and in pairs for BP.2 below.
 template <class T, bool pairs>
-void Network<T, pairs>::keep_delta(int l, long p, Range units) {
+void Network<T, pairs>::keep_delta(const Batch& batch, int l, long p, long base, Range units) {
   constexpr int v = lanes<T>;
+  const long samples = samples_in(batch, p, base);
   Place<T, pairs>& place = places_[l];
   const T* delta = place.factor.get() + p * place.rows * n;
   const Layer<T, pairs>& layer = layers_[l - 1];
@@ -1047,17 +1105,18 @@ void Network<T, pairs>::keep_delta(int l, long p, Range units) {
         for (int i = 0; i < n; i += v) transpose_square(words + i, n, to + i * stride, stride);
       }
     } else if (layer.sparse || !pairs) {
-      T* to;
-      long stride;
-      if (layer.sparse) {
-        stride = layer.width;
-        to = place.delta_rows.get() + (u * n / stride * capacity_ + p) * n * stride + u * n % stride;
-      } else if constexpr (!pairs) {
-        to = place.delta_units.get() + (u * capacity_ + p) * n * n;
-        stride = n;
+      const long stride = layer.width;
+      T* units_aside;
+      if constexpr (pairs)
+        units_aside = place.delta_rows.get();
+      else
+        units_aside = (layer.sparse ? place.delta_rows : place.delta_units).get();
+      for (int j = 0; j < n; j += v) {
+        const long m = u * n + j;
+        if (m >= place.units) break;
+        T* to = units_aside + (m / stride * capacity_ + p) * n * stride + m % stride;
+        for (int i = 0; i < samples; i += v) transpose_square(from + j * n + i, n, to + i * stride, stride);
       }
-      for (int i = 0; i < n; i += v)
-        for (int j = 0; j < n; j += v) transpose_square(from + j * n + i, n, to + i * stride + j, stride);
     } else if constexpr (pairs) {
       alignas(64) uint16_t singles[n * n];
       for (int j = 0; j < n; j++) round_row(from + j * n, singles + j * n);
@@ -1215,17 +1274,17 @@ void Network<T, pairs>::weight_gradients(const Batch& batch, int l, int member, 
 
 // BP.4 of a sparse first layer, for some units: column by column, only where there are entries.
 template <class T, bool pairs>
-template <class Word, int vectors, class Entries>
-void Network<T, pairs>::sparse_gradients(Entries entries, const Batch& batch, Range units, Scratch& own) {
-  constexpr int v = lanes<T>, width = vectors * v, sets = sparse_vectors / vectors;
-  constexpr long stride = width / n * row_words<T, Word>;
+template <class Word, int vectors, int sets, class Entries>
+void Network<T, pairs>::sparse_gradients(Entries entries, const Batch& batch, Range strips, Scratch& own) {
+  constexpr int v = lanes<T>, width = vectors * v;
+  constexpr long stride = width * row_words<T, Word> / n;
   Layer<T, pairs>& layer = layers_[0];
   const bool skip_empty = is_plain();
   const auto* sorted = reinterpret_cast<const typename Entries::Entry*>(sparse_.sorted.get());
   T* g = own.gradient.get();
-  for (long u = units.first; u < units.last; u += width / n) {
-    const Word* delta =
-        as_form<Word>(places_[1].delta_rows, places_[1].delta_words) + u * capacity_ * n * row_words<T, Word>;
+  for (long strip = strips.first; strip < strips.last; strip++) {
+    const long unit = strip * width;
+    const Word* delta = as_form<Word>(places_[1].delta_rows, places_[1].delta_words) + strip * capacity_ * n * stride;
     for (long k = 0; k < layer.inputs; k++) {
       Vector<T> sums[sets][vectors] = {};
       int32_t e = sparse_.first[k];
@@ -1251,8 +1310,8 @@ void Network<T, pairs>::sparse_gradients(Entries entries, const Batch& batch, Ra
         for (int s = 1; s < sets; s++) sums[0][q] += sums[s][q];
         store(g + q * v, sums[0][q]);
       }
-      apply(layer, true, layer.place_of(u * n, k), g, width, batch.weights, own);
-      if (rules_.clip_norm == 0) refresh(layer, u, u + width / n, k, k + 1);
+      apply(layer, true, layer.place_of(unit, k), g, width, batch.weights, own);
+      if (rules_.clip_norm == 0) refresh(layer, unit / n, (unit + width) / n, k, k + 1);
     }
   }
 }
@@ -1260,13 +1319,13 @@ void Network<T, pairs>::sparse_gradients(Entries entries, const Batch& batch, Ra
 // The same for plain gradient descent on a small batch: each entry's part of the gradient goes straight into W.
 template <class T, bool pairs>
 template <int vectors, class Entries>
-void Network<T, pairs>::scatter(Entries entries, const Batch& batch, Range units, Scratch& own) {
+void Network<T, pairs>::scatter(Entries entries, const Batch& batch, Range strips, Scratch& own) {
   constexpr int v = lanes<T>, width = vectors * v;
   const Layer<T, pairs>& layer = layers_[0];
   Vector<T> odd = {};  // NaN where an error is not finite
-  for (long u = units.first; u < units.last; u += width / n) {
-    T* W = layer.at(layer.W, u, 0);
-    const T* delta = places_[1].delta_rows.get() + u * capacity_ * n * n;
+  for (long strip = strips.first; strip < strips.last; strip++) {
+    T* W = layer.W.get() + layer.place_of(strip * width, 0);
+    const T* delta = places_[1].delta_rows.get() + strip * capacity_ * n * width;
     for (long i = 0; i < batch.rows.count; i++) {
       Vector<T> moved[vectors];
 #pragma GCC unroll 8
@@ -1360,24 +1419,6 @@ void Network<T, pairs>::limit_norms(Layer<T, pairs>& layer, Range units) {
 
 // ---- Whole steps
 
-// Asks now and then whether to stop: look() is for the calling thread only, stopped() for all.
-class Watch {
- public:
-  explicit Watch(const Interrupt& interrupt) : interrupt_(interrupt) {}
-  void look() {
-    const auto now = std::chrono::steady_clock::now();
-    if (now - looked_ <= std::chrono::milliseconds(50)) return;
-    looked_ = now;
-    if (interrupt_ && interrupt_()) stopped_.store(true, std::memory_order_relaxed);
-  }
-  bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
-
- private:
-  const Interrupt& interrupt_;
-  std::chrono::steady_clock::time_point looked_ = std::chrono::steady_clock::now();
-  std::atomic<bool> stopped_{false};
-};
-
 template <class T, bool pairs>
 double Network<T, pairs>::multiply_adds(const Examples& examples, long rows) const {
   double sum = 0;
@@ -1415,14 +1456,26 @@ void prepare_sparse(SparseBatch<T>& sparse, const Csr& x, bool drops, long sampl
 
 template <class T, bool pairs>
 Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const Interrupt& interrupt) {
-  const long batch_rows = std::min<int64_t>(plan.batch, plan.rows - plan.first);
-  const int most_members = threads_for(3 * multiply_adds(examples, batch_rows));
-  const long most_panels = (batch_rows + n - 1) / n;
   // for the whole epoch, whatever its last batch and whatever part of it this call is
   const bool scatter_all = spec_.sparse && scatters(examples, static_cast<double>(std::min(plan.batch, plan.rows)));
-  const bool sorts = spec_.sparse && lowest_ == 1 && !scatter_all;
+  sorts_ = spec_.sparse && lowest_ == 1 && !scatter_all;
   rounds_first_ = pairs && spec_.sparse && !scatter_all;
-  reserve(most_panels, most_members);
+  Sums totals = plan.before;
+  totals.squares.resize(static_cast<size_t>(tally_of(examples, plan).outputs), 0.0);
+  steps_done = 0;
+  failed = false;
+  Watch watch(interrupt);
+  if (const int members = members_apart(examples, plan); members > 1)
+    train_apart(members, examples, plan, watch, totals);
+  if (!failed) train_together(examples, plan, watch, totals);
+  return totals;
+}
+
+// Room for the steps of a plan.
+template <class T, bool pairs>
+void Network<T, pairs>::prepare_training(const Examples& examples, const Plan& plan, int members) {
+  const long batch_rows = std::min<int64_t>(plan.batch, plan.rows - plan.first);
+  reserve((batch_rows + n - 1) / n, members);
   if (const long chunks = chunks_of(batch_rows); chunks > 1) {
     for (Layer<T, pairs>& layer : layers_) {
       layer.partial_W.grow(chunks * layer.W.size());
@@ -1434,29 +1487,53 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
     places_[1].delta_words.grow(capacity_ * places_[1].rows * n / 2);
     refresh(layers_[0], 0, layers_[0].panels, 0, layers_[0].inputs);
   }
-  if (spec_.sparse) {
-    const Csr& x = *examples.csr;
-    prepare_sparse(sparse_, x, spec_.dropouts[0].keep < 1, capacity_ * n);
-    sparse_.first.grow(x.columns + 1);
-    for (Scratch& own : scratch_) {
-      own.spans.grow(2 * batch_rows);
-      own.next.grow(x.columns);
-    }
-    sparse_.sorted.grow(x.longest * batch_rows * static_cast<long>(sizeof(typename PlainEntries<T, int32_t>::Entry)));
+  if (!spec_.sparse) return;
+  const Csr& x = *examples.csr;
+  prepare_sparse(sparse_, x, spec_.dropouts[0].keep < 1, capacity_ * n);
+  if (!sorts_) return;
+  sparse_.first.grow(x.columns + 1);
+  for (Scratch& own : scratch_) {
+    own.spans.grow(2 * batch_rows);
+    own.next.grow(x.columns);
   }
+  sparse_.sorted.grow(x.longest * batch_rows * static_cast<long>(sizeof(typename PlainEntries<T, int32_t>::Entry)));
+}
 
+template <class T, bool pairs>
+auto Network<T, pairs>::tally_of(const Examples& examples, const Plan& plan) const -> Tally {
   const bool numeric = examples.classes == nullptr && loss_.kind != Loss::cross_entropy &&
                        loss_.kind != Loss::log_loss && loss_.kind != Loss::binary_cross_entropy;
   const long outputs = numeric ? spec_.sizes.back() : 0;
-  std::vector<PanelSums> panel_sums(static_cast<size_t>(most_panels));
-  std::vector<double> panel_squares(static_cast<size_t>(most_panels * outputs));
+  const auto panels = static_cast<size_t>((std::min(plan.batch, plan.rows) + n - 1) / n);
+  return {std::vector<PanelSums>(panels), std::vector<double>(panels * static_cast<size_t>(outputs)), outputs};
+}
+
+template <class T, bool pairs>
+auto Network<T, pairs>::batch_of(const Examples& examples, const Plan& plan, int64_t step) const -> Batch {
+  const long first = plan.first + step * plan.batch;
+  const Rows rows{plan.order, first, std::min<int64_t>(plan.batch, plan.rows - first), plan.rows};
+  Batch batch{&examples, rows, (rows.count + n - 1) / n, static_cast<double>(rows.count), true,
+              chunks_of(rows.count), static_cast<uint32_t>(plan.epoch), static_cast<uint32_t>(first), {}, {}};
+  if (examples.weight != nullptr) {
+    batch.weight = 0;
+    for (long i = 0; i < batch.rows.count; i++)
+      batch.weight += static_cast<double>(static_cast<const T*>(examples.weight)[batch.rows(i)]);
+  }
+  batch.weights = step_of(plan.lrs[step], plan.t + step + 1, batch.weight, true);
+  batch.biases = step_of(plan.lrs[step], plan.t + step + 1, batch.weight, false);
+  return batch;
+}
+
+template <class T, bool pairs>
+void Network<T, pairs>::train_together(const Examples& examples, const Plan& plan, Watch& watch, Sums& totals) {
+  const long batch_rows = std::min<int64_t>(plan.batch, plan.rows - plan.first);
+  const int most_members = threads_for(3 * multiply_adds(examples, batch_rows));
+  const long most_panels = (batch_rows + n - 1) / n;
+  prepare_training(examples, plan, most_members);
+  Tally tally = tally_of(examples, plan);
   std::vector<double> unit_squares(static_cast<size_t>(rules_.clip_norm > 0 ? widest_ / n + 1 : 0) *
                                    static_cast<size_t>(depth_));
-  Sums totals = plan.before;
-  totals.squares.resize(static_cast<size_t>(outputs), 0.0);
-  steps_done = 0;
   std::atomic<bool> not_finite{false};
-  Watch watch(interrupt);
   Barrier barrier(pace_.begin(most_members));
 
   run_team(most_members, [&](int member) {
@@ -1476,17 +1553,7 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
         const Range share = share_of((layer.panels + width - 1) / width, member, members);
         return Range{share.first * width, std::min(share.last * width, layer.panels)};
       };
-      const long first = plan.first + step * plan.batch;
-      const Rows rows{plan.order, first, std::min<int64_t>(plan.batch, plan.rows - first), plan.rows};
-      Batch batch{&examples, rows, (rows.count + n - 1) / n, static_cast<double>(rows.count), true,
-                  chunks_of(rows.count), static_cast<uint32_t>(plan.epoch), static_cast<uint32_t>(first), {}, {}};
-      if (examples.weight != nullptr) {
-        batch.weight = 0;
-        for (long i = 0; i < batch.rows.count; i++)
-          batch.weight += static_cast<double>(static_cast<const T*>(examples.weight)[batch.rows(i)]);
-      }
-      batch.weights = step_of(plan.lrs[step], plan.t + step + 1, batch.weight, true);
-      batch.biases = step_of(plan.lrs[step], plan.t + step + 1, batch.weight, false);
+      const Batch batch = batch_of(examples, plan, step);
       const Range panels = share_of(batch.panels, member, members), all{0, batch.panels};
 
       // Part 1: forward pass, loss, errors
@@ -1494,13 +1561,13 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
         const bool split = members > 1, units_split = split && !mixes_units_;
         gather_sparse(batch, panels, 0);
         if (split) barrier.wait();
-        with_entries([&](auto entries, auto vectors) {
-          if (sorts) sort_by_column(entries, batch.rows.count, member, members, own);
-          const Range units = units_of(layers_[0], units_split);
+        with_entries([&](auto entries, auto vectors, auto sets) {
+          if (sorts_) sort_by_column(entries, batch.rows.count, member, members, own);
+          const Range strips = strips_of(layers_[0], units_of(layers_[0], units_split));
           if (rounds_first_)
-            forward_sparse<Word, vectors>(entries, batch, units_split ? all : panels, units, 0, own);
+            forward_sparse<Word, vectors, sets>(entries, batch, units_split ? all : panels, strips, 0, own);
           else
-            forward_sparse<T, vectors>(entries, batch, units_split ? all : panels, units, 0, own);
+            forward_sparse<T, vectors, sets>(entries, batch, units_split ? all : panels, strips, 0, own);
         });
         if (split) barrier.wait();
       } else {
@@ -1512,8 +1579,7 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
         if (by_units) barrier.wait();
       }
       for (long p = panels.first; p < panels.last; p++)
-        panel_sums[static_cast<size_t>(p)] =
-            output_errors(batch, p, 0, outputs == 0 ? nullptr : &panel_squares[static_cast<size_t>(p * outputs)], own);
+        tally.sums[static_cast<size_t>(p)] = output_errors(batch, p, 0, tally.squares_of(p), own);
       for (int l = depth_ - 1; l >= lowest_; l--) {
         if (by_units) barrier.wait();
         backward_layer(batch, l, by_units ? all : panels, units_of(layers_[l - 1], by_units), 0, own);
@@ -1533,13 +1599,14 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
         if (!layer.sparse)
           weight_gradients(batch, l, member, members, own);
         else
-          with_entries([&](auto entries, auto vectors) {
+          with_entries([&](auto entries, auto vectors, auto sets) {
+            const Range strips = strips_of(layer, units);
             if (rounds_first_)
-              sparse_gradients<Word, vectors>(entries, batch, units, own);
-            else if (sorts)
-              sparse_gradients<T, vectors>(entries, batch, units, own);
+              sparse_gradients<Word, vectors, sets>(entries, batch, strips, own);
+            else if (sorts_)
+              sparse_gradients<T, vectors, sets>(entries, batch, strips, own);
             else
-              scatter<vectors>(entries, batch, units, own);
+              scatter<vectors>(entries, batch, strips, own);
           });
         bias_gradients(batch, l, units, own);
       }
@@ -1571,14 +1638,7 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
       }
       if (own.not_finite) not_finite.store(true, std::memory_order_relaxed);
       if (member == 0) {
-        for (long p = 0; p < batch.panels; p++) {
-          const PanelSums& sums = panel_sums[static_cast<size_t>(p)];
-          totals.weight += sums.weight;
-          totals.loss += sums.loss;
-          totals.hits += sums.hits;
-          for (long m = 0; m < outputs; m++)
-            totals.squares[static_cast<size_t>(m)] += panel_squares[static_cast<size_t>(p * outputs + m)];
-        }
+        tally.add_to(totals, batch.panels);
         steps_done = step + 1;
         watch.look();
         barrier.resize(pace_.next(barrier.slept()));
@@ -1589,7 +1649,172 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
   });
   failed = not_finite.load();
   if (failed) steps_done--;
-  return totals;
+}
+
+// ---- Steps of members with networks of their own
+//
+// In a small network with few samples of a sparse input, to share out the samples would leave threads without any, and
+// to meet after each part of a step would take longer than the part. So each member has a network of its own: of the
+// first layer its own units, of the layers above, which are little work, all. The members meet once a step, to show one
+// another a of the first layer's units; from there on each does the same as the others, up to the first layer's update.
+
+template <class T, bool pairs>
+void Network<T, pairs>::copy_first_layer(const Layer<T, pairs>& from, Layer<T, pairs>& to, Range units) {
+  for (long m = units.first; m < units.last; m += lanes<T>) {
+    for (long k = 0; k < from.inputs; k++) store(to.W.get() + to.place_of(m, k), load(from.W.get() + from.place_of(m, k)));
+    store(to.b.get() + m, load(from.b.get() + m));
+  }
+}
+
+// a of some units, in the forms in which the layer above reads it.
+template <class T, bool pairs>
+void Network<T, pairs>::copy_a(const Place<T, pairs>& from, Place<T, pairs>& to, Range units, long panels) {
+  const auto copy = [&](const auto& a, const auto& there, long each) {  // as many numbers to each word
+    for (long p = 0; p < panels; p++) {
+      const long first = (p * from.rows + units.first) * n / each, count = (units.last - units.first) * n / each;
+      std::memcpy(there.get() + first, a.get() + first, static_cast<size_t>(count) * sizeof(a[0]));
+    }
+  };
+  if constexpr (pairs) {
+    copy(from.a_single, to.a_single, 1);
+    copy(from.a_pairs, to.a_pairs, 2);
+  } else {
+    copy(from.a, to.a, 1);
+  }
+}
+
+// How many members are worth it; 1: none.
+template <class T, bool pairs>
+int Network<T, pairs>::members_apart(const Examples& examples, const Plan& plan) const {
+  if (!spec_.sparse || sorts_ || lowest_ > 1 || depth_ < 2 || rules_.max_norm > 0) return 1;
+  if (plan.steps < steps_apart || layers_[0].spec.activation == Activation::softmax) return 1;
+  const long vectors = (layers_[0].units + lanes<T> - 1) / lanes<T>;
+  const int members = static_cast<int>(std::min<long>(spec_.threads, vectors));
+  const double first = 2 * entries_a_row(examples) * static_cast<double>(layers_[0].units);
+  const double above = 3 * (multiply_adds(examples, 1) - first / 2);
+  const double saved = first * static_cast<double>(std::min(plan.batch, plan.rows)) * (members - 1) / members;
+  return saved >= least_apart && above <= most_again * first ? members : 1;
+}
+
+template <class T, bool pairs>
+void Network<T, pairs>::train_apart(int members, const Examples& examples, const Plan& plan, Watch& watch,
+                                    Sums& totals) {
+  if (pace_apart_.begin(members) < members) return;
+  constexpr long v = lanes<T>;
+  const auto strips_in = [&](long width) { return (layers_[0].units + width - 1) / width; };
+  const auto most = [&](long width) { return (strips_in(width) + members - 1) / members * width; };  // a member's units
+  long width = v;  // the widest at which none has more than it need
+  for (long wider = 2 * v; wider <= layers_[0].width; wider *= 2)
+    if (most(wider) <= most(width)) width = wider;
+  if (apart_.size() != static_cast<size_t>(members)) {
+    apart_.clear();
+    for (int member = 0; member < members; member++)
+      apart_.push_back(std::make_unique<Network>(spec_, static_cast<int>(width / v)));
+  }
+  const auto units_of = [&](int member) {
+    const Range strips = share_of(strips_in(width), member, members);
+    return Range{strips.first * width, strips.last * width};
+  };
+  const long panels = (std::min<int64_t>(plan.batch, plan.rows - plan.first) + n - 1) / n;
+  for (int member = 0; member < members; member++) {
+    Network& mine = *apart_[static_cast<size_t>(member)];
+    mine.loss_ = loss_;
+    mine.set_rules(rules_);
+    mine.sorts_ = mine.rounds_first_ = false;
+    mine.prepare_training(examples, plan, 1);
+    for (Place<T, pairs>& shown : mine.shown_) {
+      shown.rows = places_[1].rows;
+      if constexpr (pairs) {
+        shown.a_single.grow(panels * shown.rows * n);
+        shown.a_pairs.grow(panels * shown.rows * n / 2);
+      } else {
+        shown.a.grow(panels * shown.rows * n);
+      }
+    }
+    copy_first_layer(layers_[0], mine.layers_[0], units_of(member));
+    for (int l = 2; l <= depth_; l++) {
+      const Layer<T, pairs>& from = layers_[l - 1];
+      Layer<T, pairs>& to = mine.layers_[l - 1];
+      std::memcpy(to.W.get(), from.W.get(), static_cast<size_t>(from.W.size()) * sizeof(T));
+      std::memcpy(to.b.get(), from.b.get(), static_cast<size_t>(from.b.size()) * sizeof(T));
+      mine.refresh(to, 0, to.panels, 0, to.inputs);
+    }
+  }
+
+  enum Reason { this_step = 1, step_before = 2, other = 4 };  // why the members leave at a step
+  std::atomic<int> reasons[2] = {};
+  Tally tally = tally_of(examples, plan);
+  Barrier barrier(members);
+  run_team(members, [&](int member) {
+    Network& mine = *apart_[static_cast<size_t>(member)];
+    Scratch& own = mine.scratch_[0];
+    const Range units = units_of(member), strips{units.first / width, units.last / width};
+    own.not_finite = false;
+    for (int64_t step = 0; step < plan.steps; step++) {
+      const Batch batch = batch_of(examples, plan, step);
+      const Range all{0, batch.panels};
+      int reason = std::exchange(own.not_finite, false) ? step_before : 0;
+      mine.gather_sparse(batch, all, 0);
+      mine.template with_entries<true>([&](auto entries, auto vectors, auto sets) {
+        mine.template forward_sparse<T, vectors, sets>(entries, batch, all, strips, 0, own);
+      });
+      copy_a(mine.places_[1], mine.shown_[step % 2], units, batch.panels);
+
+      if (own.not_finite) reason |= this_step;
+      if (member == 0) {
+        watch.look();
+        if (watch.stopped() || pace_apart_.next(barrier.slept()) < members) reason |= other;
+      }
+      std::atomic<int>& found = reasons[step % 2];  // not written again before all have read it
+      if (reason != 0) found.fetch_or(reason);
+      barrier.wait();
+      if (const int why = found.load(); why != 0) {
+        if (member != 0) return;
+        failed = (why & (this_step | step_before)) != 0;
+        if ((why & step_before) != 0) steps_done--;
+        return;
+      }
+
+      for (int from = 0; from < members; from++)
+        if (from != member)
+          copy_a(apart_[static_cast<size_t>(from)]->shown_[step % 2], mine.places_[1], units_of(from), batch.panels);
+      for (int l = 2; l <= depth_; l++) mine.forward_layer(batch, l, all, {0, mine.layers_[l - 1].panels}, 0, own);
+      for (long p = 0; p < batch.panels; p++) {
+        const PanelSums sums = mine.output_errors(batch, p, 0, member == 0 ? tally.squares_of(p) : nullptr, own);
+        if (member == 0) tally.sums[static_cast<size_t>(p)] = sums;
+      }
+      for (int l = depth_ - 1; l >= 1; l--)
+        mine.backward_layer(batch, l, all, {0, mine.layers_[l - 1].panels}, 0, own);
+      for (int l = depth_; l >= 1; l--) {
+        const Layer<T, pairs>& layer = mine.layers_[l - 1];
+        if (layer.spec.frozen) continue;
+        if (l > 1)
+          mine.weight_gradients(batch, l, 0, 1, own);
+        else
+          mine.template with_entries<true>([&](auto entries, auto vectors, auto) {
+            mine.template scatter<vectors>(entries, batch, strips, own);
+          });
+        mine.bias_gradients(batch, l, {0, layer.panels}, own);
+      }
+      if (member == 0) {
+        tally.add_to(totals, batch.panels);
+        steps_done = step + 1;
+      }
+    }
+  });
+  if (!failed && steps_done == plan.steps)  // nobody has met since the last of them
+    for (const auto& mine : apart_) failed = failed || mine->scratch_[0].not_finite;
+  if (failed && steps_done == plan.steps) steps_done--;
+
+  for (int member = 0; member < members; member++)
+    copy_first_layer(apart_[static_cast<size_t>(member)]->layers_[0], layers_[0], units_of(member));
+  for (int l = 2; l <= depth_; l++) {
+    const Layer<T, pairs>& from = apart_[0]->layers_[l - 1];
+    Layer<T, pairs>& to = layers_[l - 1];
+    std::memcpy(to.W.get(), from.W.get(), static_cast<size_t>(from.W.size()) * sizeof(T));
+    std::memcpy(to.b.get(), from.b.get(), static_cast<size_t>(from.b.size()) * sizeof(T));
+    refresh(to, 0, to.panels, 0, to.inputs);
+  }
 }
 
 // Forward passes over blocks of rows, each by one thread in its own share of the memory; done(batch, first panel, the
@@ -1615,8 +1840,8 @@ void Network<T, pairs>::each_block(const Examples& examples, const Interrupt& in
       const Range panels{base, base + batch.panels};
       if (spec_.sparse) {
         gather_sparse(batch, panels, base);
-        with_entries([&](auto entries, auto vectors) {
-          forward_sparse<T, vectors>(entries, batch, panels, {0, layers_[0].panels}, base, own);
+        with_entries([&](auto entries, auto vectors, auto sets) {
+          forward_sparse<T, vectors, sets>(entries, batch, panels, strips_of(layers_[0], {0, layers_[0].panels}), base, own);
         });
       } else {
         for (long p = panels.first; p < panels.last; p++) gather(batch, p, base, own);

@@ -97,62 +97,116 @@ inline T logistic_of(T z) {
   return (z >= 0 ? T(1) : e) / (1 + e);
 }
 
-// factor[i] holds z and becomes σ′(z); a[i] becomes σ(z).
-template <class T, class F>
-inline void activate_each(T* __restrict a, T* __restrict factor, long n, F f) {
-  for (long i = 0; i < n; i++) {
-    const T z = factor[i];
-    f(z, a[i], factor[i]);
+// Below, `here` is how many samples of a panel are worked on: all, or one vector's.
+
+// factor holds z and becomes σ′(z); a becomes σ(z). Shapes: (units, panel)
+template <int here, class T, class F>
+inline void activate_each(T* __restrict a, T* __restrict factor, long units, F f) {
+  constexpr int n = panel<T>;
+  for (long m = 0; m < units; m++) {
+    for (int i = 0; i < here; i++) {
+      const T z = factor[m * n + i];
+      f(z, a[m * n + i], factor[m * n + i]);
+    }
   }
 }
 
-template <class T>
-void activate(Activation kind, T parameter, T* a, T* factor, long n) {
+template <int here, class T>
+void activate(Activation kind, T parameter, T* a, T* factor, long units) {
   switch (kind) {
     case Activation::identity:
-      return activate_each(a, factor, n, [](T z, T& y, T& d) { y = z, d = 1; });
+      return activate_each<here>(a, factor, units, [](T z, T& y, T& d) { y = z, d = 1; });
     case Activation::relu:
-      return activate_each(a, factor, n, [](T z, T& y, T& d) { y = z < 0 ? T(0) : z, d = z > 0 ? T(1) : T(0); });
+      return activate_each<here>(a, factor, units, [](T z, T& y, T& d) {
+        y = z < 0 ? T(0) : z;
+        d = z > 0 ? T(1) : T(0);
+      });
     case Activation::leaky_relu:
-      return activate_each(a, factor, n, [parameter](T z, T& y, T& d) {
+      return activate_each<here>(a, factor, units, [parameter](T z, T& y, T& d) {
         y = z > 0 ? z : parameter * z;
         d = z > 0 ? T(1) : parameter;
       });
     case Activation::logistic:
-      return activate_each(a, factor, n, [](T z, T& y, T& d) {
+      return activate_each<here>(a, factor, units, [](T z, T& y, T& d) {
         const T e = exp_of(-absolute(z)), r = 1 / (1 + e);
         y = (z >= 0 ? T(1) : e) * r;
         d = e * r * r;
       });
     case Activation::tanh:
-      return activate_each(a, factor, n, [](T z, T& y, T& d) {
+      return activate_each<here>(a, factor, units, [](T z, T& y, T& d) {
         const T t = tanh_of(z);
         y = t, d = 1 - t * t;
       });
     case Activation::elu:
-      return activate_each(a, factor, n, [parameter](T z, T& y, T& d) {
+      return activate_each<here>(a, factor, units, [parameter](T z, T& y, T& d) {
         const T low = z > 0 ? T(0) : z;
         y = z > 0 ? z : parameter * expm1_of(low);
         d = z > 0 ? T(1) : parameter * exp_of(low);
       });
     case Activation::gelu:
-      return activate_each(a, factor, n, [](T z, T& y, T& d) {
+      return activate_each<here>(a, factor, units, [](T z, T& y, T& d) {
         const T cdf = T(0.5) * (1 + std::erf(z * T(0.70710678118654752440)));
         const T low = absolute(z) > 40 ? T(40) : z;
         y = z * cdf;
         d = cdf + z * exp_of(T(-0.5) * low * low) * T(0.39894228040143267794);
       });
     case Activation::silu:
-      return activate_each(a, factor, n, [](T z, T& y, T& d) {
+      return activate_each<here>(a, factor, units, [](T z, T& y, T& d) {
         const T e = exp_of(-absolute(z)), r = 1 / (1 + e);
         const T s = (z >= 0 ? T(1) : e) * r;
         y = z * s, d = s + z * (e * r * r);
       });
     case Activation::softplus:
-      return activate_each(a, factor, n, [](T z, T& y, T& d) { y = log1p_exp(z), d = logistic_of(z); });
+      return activate_each<here>(a, factor, units, [](T z, T& y, T& d) { y = log1p_exp(z), d = logistic_of(z); });
     case Activation::softmax:
-      break;  // mixes the units of a row: see Network::softmax
+      break;  // mixes the units of a sample
   }
+}
+
+// The same for softmax, in whose place factor holds a afterwards.
+template <int here, class T>
+void softmax(T* __restrict a, T* __restrict factor, long units) {
+  constexpr int n = panel<T>;
+  T largest[here], sum[here] = {};
+  for (int i = 0; i < here; i++) largest[i] = factor[i];
+  for (long m = 1; m < units; m++)
+    for (int i = 0; i < here; i++) largest[i] = factor[m * n + i] > largest[i] ? factor[m * n + i] : largest[i];
+  for (long m = 0; m < units; m++) {
+    for (int i = 0; i < here; i++) {
+      a[m * n + i] = exp_of(factor[m * n + i] - largest[i]);
+      sum[i] += a[m * n + i];
+    }
+  }
+  for (long m = 0; m < units; m++)
+    for (int i = 0; i < here; i++) factor[m * n + i] = a[m * n + i] = a[m * n + i] / sum[i];
+}
+
+// J ∂C/∂a with softmax's Jacobian J = diag(a) − a aᵀ: factor holds a and becomes a ⊙ (g − aᵀ g).
+template <int here, class T>
+void pull_back_softmax(T* factor, const T* g, long units) {
+  constexpr int n = panel<T>;
+  T inner[n] = {};
+  for (long m = 0; m < units; m++)
+    for (int i = 0; i < here; i++) inner[i] += factor[m * n + i] * g[m * n + i];
+  for (long m = 0; m < units; m++)
+    for (int i = 0; i < here; i++) factor[m * n + i] *= g[m * n + i] - inner[i];
+}
+
+// The unit of each sample's largest number, the first of equals.
+template <int here, class T>
+void largest_units(const T* values, long units, int32_t* to) {
+  constexpr int n = panel<T>;
+  T largest[n];
+  int32_t unit[n] = {};
+  for (int i = 0; i < here; i++) largest[i] = values[i];
+  for (long m = 1; m < units; m++) {
+    for (int i = 0; i < here; i++) {
+      const T value = values[m * n + i];
+      unit[i] = value > largest[i] ? static_cast<int32_t>(m) : unit[i];
+      largest[i] = value > largest[i] ? value : largest[i];
+    }
+  }
+  for (int i = 0; i < here; i++) to[i] = unit[i];
 }
 
 // What a step does with a gradient, for all weights or all biases of a network.
@@ -239,44 +293,44 @@ struct LossOf {
     return kind == Loss::cross_entropy || kind == Loss::binary_cross_entropy || kind == Loss::poisson;
   }
 
+  template <int here>
   void operator()(T* a, const T* t, const T* share, T* terms) const {
-    constexpr int n = panel<T>;
-    for (int i = 0; i < n; i++) terms[i] = 0;
+    for (int i = 0; i < here; i++) terms[i] = 0;
     switch (kind) {
       case Loss::squared_error:
-        return each(a, t, share, terms, [](T y, T target, T& c, T& g) { g = y - target, c = T(0.5) * g * g; });
+        return each<here>(a, t, share, terms, [](T y, T target, T& c, T& g) { g = y - target, c = T(0.5) * g * g; });
       case Loss::absolute_error:
-        return each(a, t, share, terms, [](T y, T target, T& c, T& g) {
+        return each<here>(a, t, share, terms, [](T y, T target, T& c, T& g) {
           const T r = y - target;
           c = absolute(r), g = static_cast<T>(r > 0) - static_cast<T>(r < 0);
           g = r == r ? g : r;
         });
       case Loss::huber:
-        return each(a, t, share, terms, [limit = parameter](T y, T target, T& c, T& g) {
+        return each<here>(a, t, share, terms, [limit = parameter](T y, T target, T& c, T& g) {
           const T r = y - target;
           g = r > limit ? limit : r < -limit ? -limit : r;
           c = absolute(g) * (absolute(r) - T(0.5) * absolute(g));
         });
       case Loss::binary_cross_entropy:
-        return each(a, t, share, terms, [smoothing = parameter](T y, T target, T& c, T& g) {
+        return each<here>(a, t, share, terms, [smoothing = parameter](T y, T target, T& c, T& g) {
           const T smooth = (1 - smoothing) * target + T(0.5) * smoothing;
           c = log1p_exp(y) - smooth * y;
           g = logistic_of(y) - smooth;
         });
       case Loss::log_loss:
-        return each(a, t, share, terms, [floor = parameter](T y, T target, T& c, T& g) {
+        return each<here>(a, t, share, terms, [floor = parameter](T y, T target, T& c, T& g) {
           const T p = y < floor ? floor : y;
           c = target == 0 ? T(0) : -target * std::log(p);
           g = -target / p;
         });
       case Loss::poisson:
-        return each(a, t, share, terms, [limit = parameter](T y, T target, T& c, T& g) {
+        return each<here>(a, t, share, terms, [limit = parameter](T y, T target, T& c, T& g) {
           const T low = y > limit ? limit : y, rate = exp_of(low);
           c = rate * (1 + y - low) - target * y;
           g = rate - target;
         });
       case Loss::cross_entropy:
-        return cross_entropy(a, t, share, terms);
+        return cross_entropy<here>(a, t, share, terms);
     }
   }
 
@@ -287,11 +341,11 @@ struct LossOf {
   }
 
  private:
-  template <class F>
+  template <int here, class F>
   void each(T* __restrict a, const T* __restrict t, const T* __restrict share, T* __restrict terms, F f) const {
     constexpr int n = panel<T>;
     for (long m = 0; m < outputs; m++) {
-      for (int i = 0; i < n; i++) {
+      for (int i = 0; i < here; i++) {
         T c, g;
         f(a[m * n + i], t[m * n + i], c, g);
         terms[i] += c;
@@ -301,24 +355,25 @@ struct LossOf {
   }
 
   // c = ln Σ eᵃ − Σ t a and g = softmax(a) − t, from a minus its largest.
+  template <int here>
   void cross_entropy(T* __restrict a, const T* __restrict t, const T* __restrict share, T* __restrict terms) const {
     constexpr int n = panel<T>;
     const T keep = 1 - parameter, spread_out = parameter / static_cast<T>(outputs);
-    T largest[n], sum[n] = {}, inner[n] = {};
-    for (int i = 0; i < n; i++) largest[i] = a[i];
+    T largest[here], sum[here] = {}, inner[here] = {};
+    for (int i = 0; i < here; i++) largest[i] = a[i];
     for (long m = 1; m < outputs; m++)
-      for (int i = 0; i < n; i++) largest[i] = a[m * n + i] > largest[i] ? a[m * n + i] : largest[i];
+      for (int i = 0; i < here; i++) largest[i] = a[m * n + i] > largest[i] ? a[m * n + i] : largest[i];
     for (long m = 0; m < outputs; m++) {
-      for (int i = 0; i < n; i++) {
+      for (int i = 0; i < here; i++) {
         const T shifted = a[m * n + i] - largest[i], e = exp_of(shifted);
         inner[i] += (keep * t[m * n + i] + spread_out) * shifted;
         sum[i] += e;
         a[m * n + i] = e;
       }
     }
-    for (int i = 0; i < n; i++) terms[i] = std::log(sum[i]) - inner[i];
+    for (int i = 0; i < here; i++) terms[i] = std::log(sum[i]) - inner[i];
     for (long m = 0; m < outputs; m++)
-      for (int i = 0; i < n; i++)
+      for (int i = 0; i < here; i++)
         a[m * n + i] = (a[m * n + i] / sum[i] - (keep * t[m * n + i] + spread_out)) * share[i];
   }
 };

@@ -396,6 +396,8 @@ std::vector<Case> cases() {
       {"sparse", {90, 70, 9}, {A::relu, A::identity}, Loss::cross_entropy, rules(Optimiser::sgd), 25, Type::f32, true},
       {"sparse, small batches", {90, 30, 9}, {A::logistic, A::identity},
        Loss::absolute_error, rules(Optimiser::sgd), 4, Type::f32, true, false},
+      {"sparse, many small steps", {400, 60, 20, 5}, {A::logistic, A::relu, A::identity}, Loss::cross_entropy,
+       rules(Optimiser::sgd), 7, Type::f32, true, true, true, {0.9, 0.8, 1, 1}, true, 0, 321},
       {"penalties and clipping", {20, 30, 6}, {A::tanh, A::identity}, Loss::cross_entropy, penalised, 20},
       {"penalties and clipping, sparse", {90, 30, 6}, {A::tanh, A::identity},
        Loss::cross_entropy, penalised, 20, Type::f32, true},
