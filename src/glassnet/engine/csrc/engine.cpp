@@ -1948,7 +1948,7 @@ std::unique_ptr<Stack> make_stack(const Spec& spec) {
 }
 
 void permutation(int64_t n, int64_t epoch, int64_t purpose, uint64_t seed, int threads, int64_t* rows) {
-  permute(n, static_cast<uint32_t>(epoch), static_cast<uint32_t>(purpose << 24), seed, threads, rows);
+  Order(static_cast<uint32_t>(epoch), static_cast<uint32_t>(purpose << 24), seed).write(n, threads, rows);
 }
 
 double peak(const std::string& precision, int threads, double seconds) {
