@@ -51,6 +51,7 @@ constexpr long first_bytes = 256;        // of a dense row that are asked for ea
 constexpr long small_weights = 256 << 10;  // bytes, of which each chunk of a batch can have a gradient of its own
 constexpr long chunk_rows = 128;         // at least
 constexpr long most_chunks = 8;
+constexpr long block_bytes = group_bytes;  // what a block of a chunk leaves at all layers
 constexpr long large_weights = 4 << 20;  // bytes, of which the second-level caches hold a part only
 constexpr int sparse_vectors = 8;        // sums that a sparse layer keeps in registers
 constexpr int wide_vectors = 4;          // of them those of different units: a wider W would leave the nearest caches
@@ -210,6 +211,11 @@ class Network final : public Stack {
     }
     large_ = weights > large_weights;
     small_ = !spec.sparse && weights <= small_weights;
+    if (small_) {
+      long rows = 0;
+      for (const Place<T, pairs>& place : places_) rows += place.rows;
+      block_panels_ = std::max(1L, block_bytes / (rows * n * 3 * static_cast<long>(sizeof(T))));  // a, ∂a/∂z, δ
+    }
     widest_ = std::max(widest_, places_[0].rows);
     while (lowest_ < depth_ && layers_[lowest_ - 1].spec.frozen) lowest_++;
     set_loss(Loss::squared_error, 0);
@@ -399,9 +405,9 @@ class Network final : public Stack {
     const long across = (layer.inputs + n - 1) / n, u = i / across, k = i % across * n;
     return {u, k, layer.place_of(u * n, k), rows_in(layer.inputs - k, 0)};
   }
-  void sum_square(const Batch& batch, int l, const Square& square, Range panels, T* g) const;
-  void sum_biases(const Batch& batch, int l, long u, Range panels, T* g) const;
-  [[gnu::noinline]] void sum_chunk(const Batch& batch, long chunk);
+  void sum_square(const Batch& batch, int l, const Square& square, Range panels, long base, bool begins, T* g) const;
+  void sum_biases(const Batch& batch, int l, long u, Range panels, long base, T* g) const;
+  [[gnu::noinline]] void sum_block(const Batch& batch, long chunk, Range panels, long base, bool begins);
   [[gnu::noinline]] void weight_gradients(const Batch& batch, int l, int member, int members, Scratch& own);
   template <class Word, int vectors, int sets, class Entries>
   [[gnu::noinline]] void sparse_gradients(Entries entries, const Batch& batch, Range strips, Scratch& own);
@@ -483,6 +489,7 @@ class Network final : public Stack {
   std::vector<Scratch> scratch_;
   SparseBatch<T> sparse_;
   long capacity_ = 0;  // in panels
+  long block_panels_ = 0;  // of a large batch of small weights, which are worked on together
   Pace pace_;
   std::vector<std::unique_ptr<Network>> apart_;  // the members' own networks, and
   Place<T, pairs> shown_[2];                     // in them what the others read, in steps by turns
@@ -564,30 +571,25 @@ void Network<T, pairs>::refresh(Layer<T, pairs>& layer, long first_panel, long l
 // Rows of any type into a panel (K, n).
 template <class T, class X>
 void gather_rows(const X* x, long inputs, const Rows& rows, long first, long count, T* to) {
-  constexpr int n = panel<T>;
-  constexpr long width = 64;
-  alignas(64) T block[n * width];
+  constexpr int n = panel<T>, v = lanes<T>;
+  static constexpr X zeros[v] = {};  // of a sample that is not there
   const X* from[n];
   for (int i = 0; i < n; i++) from[i] = i < count ? x + rows(first + i) * inputs : nullptr;
-  for (long k = 0; k < inputs; k += width) {
-    const long here = std::min(width, inputs - k);
-    for (int i = 0; i < n; i++) {
-      T* row = block + i * width;
-      if (from[i] == nullptr) {
-        std::memset(row, 0, width * sizeof(T));
-      } else if (here == width) {
-        for (long j = 0; j < width; j++) row[j] = static_cast<T>(from[i][k + j]);
+  const long whole = inputs / v * v;
+  for (int i = 0; i < n; i += v) {
+    for (long k = 0; k < whole; k += v) {
+      const auto row = [&](int q) { return from[i + q] == nullptr ? zeros : from[i + q] + k; };
+      if constexpr (std::is_same_v<X, T>) {
+        transpose_rows<T>(row, to + k * n + i, n);
       } else {
-        for (long j = 0; j < here; j++) row[j] = static_cast<T>(from[i][k + j]);
+        alignas(64) T square[v * v];
+        for (int q = 0; q < v; q++)
+          for (int j = 0; j < v; j++) square[q * v + j] = static_cast<T>(row(q)[j]);
+        transpose_square(square, v, to + k * n + i, n);
       }
     }
-    const long whole = here / lanes<T> * lanes<T>;
-    for (int i = 0; i < n; i += lanes<T>) {
-      for (long j = 0; j < whole; j += lanes<T>)
-        transpose_square(block + i * width + j, width, to + (k + j) * n + i, n);
-      for (long j = whole; j < here; j++)
-        for (int q = i; q < i + lanes<T>; q++) to[(k + j) * n + q] = block[q * width + j];
-    }
+    for (long k = whole; k < inputs; k++)
+      for (int q = i; q < i + v; q++) to[k * n + q] = from[q] == nullptr ? T(0) : static_cast<T>(from[q][k]);
   }
 }
 
@@ -1176,13 +1178,15 @@ void Network<T, pairs>::apply(Layer<T, pairs>& layer, bool weights, long offset,
   if (!update_(theta, slots[0].get() + offset, slots[1].get() + offset, g, count, step)) own.not_finite = true;
 }
 
-// BP.4 for one square, over some panels of samples.
+// BP.4 for one square, over some panels of samples; added to what g holds unless the sum begins with them.
 template <class T, bool pairs>
-void Network<T, pairs>::sum_square(const Batch& batch, int l, const Square& square, Range panels, T* g) const {
+void Network<T, pairs>::sum_square(const Batch& batch, int l, const Square& square, Range panels, long base,
+                                   bool begins, T* g) const {
   const Layer<T, pairs>& layer = layers_[l - 1];
   const Place<T, pairs>& below = places_[l - 1];
   constexpr long words = row_words<T, Word>;
-  const long steps = std::min(panels.last * words, pairs ? (batch.rows.count + 1) / 2 : batch.rows.count);
+  const long samples = pairs ? (batch.rows.count + 1) / 2 : batch.rows.count;
+  const long steps = std::min(panels.last * words, samples + base * words);
   const long segment = below.rows * words;
   const Word* a;
   if constexpr (pairs)
@@ -1194,15 +1198,15 @@ void Network<T, pairs>::sum_square(const Batch& batch, int l, const Square& squa
   for (long first = panels.first * words, s = first; s < steps; s += block_steps<T>) {
     product<T, Word, Reading::across>(square.rows, vectors, a + s / words * segment + square.k * words, segment,
                                       delta + s * n, std::min<long>(block_steps<T>, steps - s), g,
-                                      s == first ? Start::zero : Start::previous);
+                                      begins && s == first ? Start::zero : Start::previous);
   }
-  if (vectors < tile_vectors)
+  if (begins && vectors < tile_vectors)
     for (int i = 0; i < square.rows; i++) std::memset(g + i * n + lanes<T>, 0, lanes<T> * sizeof(T));
 }
 
 // BP.3 for one panel of units, over some panels of samples.
 template <class T, bool pairs>
-void Network<T, pairs>::sum_biases(const Batch& batch, int l, long u, Range panels, T* g) const {
+void Network<T, pairs>::sum_biases(const Batch& batch, int l, long u, Range panels, long base, T* g) const {
   constexpr int v = lanes<T>;
   const Place<T, pairs>& place = places_[l];
   for (int first = 0; first < rows_in(layers_[l - 1].units, u); first += v) {
@@ -1211,7 +1215,7 @@ void Network<T, pairs>::sum_biases(const Batch& batch, int l, long u, Range pane
       Vector<T> sums[tile_vectors] = {};
       for (long p = panels.first; p < panels.last; p++) {
         const T* delta = place.factor.get() + (p * place.rows + u * n + first + j) * n;
-        const int vectors = vectors_in(samples_in(batch, p, 0));
+        const int vectors = vectors_in(samples_in(batch, p, base));
         for (int q = 0; q < vectors; q++) sums[q] += load(delta + q * v);
       }
       for (int q = 1; q < tile_vectors; q++) sums[0] += sums[q];
@@ -1224,21 +1228,29 @@ void Network<T, pairs>::sum_biases(const Batch& batch, int l, long u, Range pane
   }
 }
 
-// The gradients of small weights over one chunk of a large batch: what is read was written by the same thread.
+// The gradients of small weights over some panels of a chunk of a large batch: what is read was written by the same
+// thread a moment ago.
 template <class T, bool pairs>
-void Network<T, pairs>::sum_chunk(const Batch& batch, long chunk) {
-  const Range panels = share_of(batch.panels, static_cast<int>(chunk), static_cast<int>(batch.chunks));
+void Network<T, pairs>::sum_block(const Batch& batch, long chunk, Range panels, long base, bool begins) {
   for (int l = depth_; l >= lowest_; l--) {
     const Layer<T, pairs>& layer = layers_[l - 1];
     if (layer.spec.frozen) continue;
     T* g = layer.partial_W.get() + chunk * layer.W.size();
     for (long i = 0; i < squares_of(layer); i++) {
       const Square square = square_of(layer, i);
-      sum_square(batch, l, square, panels, g + square.offset);
+      sum_square(batch, l, square, panels, base, begins, g + square.offset);
     }
-    if (layer.spec.bias)
-      for (long u = 0; u < layer.panels; u++)
-        sum_biases(batch, l, u, panels, layer.partial_b.get() + chunk * layer.b.size() + u * n);
+    if (!layer.spec.bias) continue;
+    for (long u = 0; u < layer.panels; u++) {
+      T* sum = layer.partial_b.get() + chunk * layer.b.size() + u * n;
+      if (begins) {
+        sum_biases(batch, l, u, panels, base, sum);
+      } else {
+        alignas(64) T more[n];
+        sum_biases(batch, l, u, panels, base, more);
+        for (int j = 0; j < rows_in(layer.units, u); j++) sum[j] += more[j];
+      }
+    }
   }
 }
 
@@ -1266,7 +1278,7 @@ void Network<T, pairs>::weight_gradients(const Batch& batch, int l, int member, 
     if (batch.chunks > 1)
       add_chunks(layer.partial_W, layer.W.size(), batch.chunks, square.offset, count, g);
     else
-      sum_square(batch, l, square, {0, batch.panels}, g);
+      sum_square(batch, l, square, {0, batch.panels}, 0, true, g);
     apply(layer, true, square.offset, g, count, batch.weights, own);
     if (rules_.clip_norm == 0) refresh(layer, square.u, square.u + 1, square.k, square.k + square.rows);
   }
@@ -1355,7 +1367,7 @@ void Network<T, pairs>::bias_gradients(const Batch& batch, int l, Range units, S
     if (batch.chunks > 1)
       add_chunks(layer.partial_b, layer.b.size(), batch.chunks, u * n, n, g);
     else
-      sum_biases(batch, l, u, {0, batch.panels}, g);
+      sum_biases(batch, l, u, {0, batch.panels}, 0, g);
     apply(layer, false, u * n, g, rows_in(layer.units, u), batch.biases, own);
   }
 }
@@ -1475,7 +1487,7 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
 template <class T, bool pairs>
 void Network<T, pairs>::prepare_training(const Examples& examples, const Plan& plan, int members) {
   const long batch_rows = std::min<int64_t>(plan.batch, plan.rows - plan.first);
-  reserve((batch_rows + n - 1) / n, members);
+  reserve(std::max((batch_rows + n - 1) / n, block_panels_ * members), members);
   if (const long chunks = chunks_of(batch_rows); chunks > 1) {
     for (Layer<T, pairs>& layer : layers_) {
       layer.partial_W.grow(chunks * layer.W.size());
@@ -1543,21 +1555,50 @@ void Network<T, pairs>::train_together(const Examples& examples, const Plan& pla
       const int64_t step = steps_done;
       if (step == plan.steps || watch.stopped() || not_finite.load(std::memory_order_relaxed)) break;
       const int members = barrier.members();
+      const Batch batch = batch_of(examples, plan, step);
+      const Range panels = share_of(batch.panels, member, members), all{0, batch.panels};
       // Samples are shared out, unless there are too few of them to go round, or so few that to read all of large
       // weights for them takes time: then units are, with a barrier after each layer.
       const bool few = most_panels < members || (most_panels <= 2 * members && large_);
-      const bool by_units = members > 1 && few && !mixes_units_;
+      const bool by_units = members > 1 && few && !mixes_units_ && batch.chunks == 1;
       const auto units_of = [&](const Layer<T, pairs>& layer, bool split) {
         if (!split) return Range{0, layer.panels};
         const long width = layer.width / n;
         const Range share = share_of((layer.panels + width - 1) / width, member, members);
         return Range{share.first * width, std::min(share.last * width, layer.panels)};
       };
-      const Batch batch = batch_of(examples, plan, step);
-      const Range panels = share_of(batch.panels, member, members), all{0, batch.panels};
+      const auto pass = [&](Range mine, Range whole, long base) {
+        for (int l = spec_.sparse ? 2 : 1; l <= depth_; l++) {
+          forward_layer(batch, l, by_units ? whole : mine, units_of(layers_[l - 1], by_units), base, own);
+          if (by_units) barrier.wait();
+        }
+        for (long p = mine.first; p < mine.last; p++)
+          tally.sums[static_cast<size_t>(p - base)] = output_errors(batch, p, base, tally.squares_of(p - base), own);
+        for (int l = depth_ - 1; l >= lowest_; l--) {
+          if (by_units) barrier.wait();
+          backward_layer(batch, l, by_units ? whole : mine, units_of(layers_[l - 1], by_units), base, own);
+        }
+      };
 
-      // Part 1: forward pass, loss, errors
-      if (spec_.sparse) {
+      // Part 1: forward pass, loss, errors; and block by block the sums of the gradients, if that gives each an equal share
+      const bool block_by_block = batch.chunks > 1 && batch.chunks % members == 0;
+      const auto each_block_of_mine = [&](auto work) {
+        const Range chunks = share_of(batch.chunks, member, members);
+        for (long chunk = chunks.first; chunk < chunks.last; chunk++) {
+          const Range its = share_of(batch.panels, static_cast<int>(chunk), static_cast<int>(batch.chunks));
+          for (long first = its.first; first < its.last; first += block_panels_)
+            work(chunk, Range{first, std::min(first + block_panels_, its.last)}, first == its.first);
+        }
+      };
+      if (block_by_block) {
+        each_block_of_mine([&](long chunk, Range block, bool begins) {
+          const long base = member * block_panels_ - block.first;  // the same places again and again, which are near
+          const Range here{block.first + base, block.last + base};
+          for (long p = here.first; p < here.last; p++) gather(batch, p, base, own);
+          pass(here, here, base);
+          sum_block(batch, chunk, here, base, begins);
+        });
+      } else if (spec_.sparse) {
         const bool split = members > 1, units_split = split && !mixes_units_;
         gather_sparse(batch, panels, 0);
         if (split) barrier.wait();
@@ -1574,22 +1615,14 @@ void Network<T, pairs>::train_together(const Examples& examples, const Plan& pla
         for (long p = panels.first; p < panels.last; p++) gather(batch, p, 0, own);
         if (by_units) barrier.wait();
       }
-      for (int l = spec_.sparse ? 2 : 1; l <= depth_; l++) {
-        forward_layer(batch, l, by_units ? all : panels, units_of(layers_[l - 1], by_units), 0, own);
-        if (by_units) barrier.wait();
+      if (!block_by_block) {
+        pass(panels, all, 0);
+        barrier.wait();
       }
-      for (long p = panels.first; p < panels.last; p++)
-        tally.sums[static_cast<size_t>(p)] = output_errors(batch, p, 0, tally.squares_of(p), own);
-      for (int l = depth_ - 1; l >= lowest_; l--) {
-        if (by_units) barrier.wait();
-        backward_layer(batch, l, by_units ? all : panels, units_of(layers_[l - 1], by_units), 0, own);
-      }
-      barrier.wait();
 
       // Part 2: gradients and updates
       if (batch.chunks > 1) {
-        const Range chunks = share_of(batch.chunks, member, members);
-        for (long chunk = chunks.first; chunk < chunks.last; chunk++) sum_chunk(batch, chunk);
+        if (!block_by_block) each_block_of_mine([&](long chunk, Range block, bool begins) { sum_block(batch, chunk, block, 0, begins); });
         barrier.wait();
       }
       for (int l = depth_; l >= lowest_; l--) {

@@ -151,10 +151,10 @@ inline Vector<float> row_vector(const Pair* row, int q) {
   return (Vector<float>)(q % 2 == 0 ? words << 16 : words & 0xffff0000u);
 }
 
-// One vector's worth of rows to as many columns: to[j * to_stride + i] = from[i * from_stride + j]. Each round merges
-// the first half of the rows with the second; after log2(lanes) rounds rows are columns.
-template <class T>
-inline void transpose_square(const T* from, long from_stride, T* to, long to_stride) {
+// One vector's worth of rows to as many columns: to[j * to_stride + i] = row(i)[j]. Each round merges the first half of
+// the rows with the second; after log2(lanes) rounds rows are columns.
+template <class T, class Row>
+inline void transpose_rows(Row row, T* to, long to_stride) {
   constexpr int n = lanes<T>;
   Vector<T> rows[n], next[n];
   using Index = Vector<std::conditional_t<sizeof(T) == 8, int64_t, int32_t>>;
@@ -164,7 +164,7 @@ inline void transpose_square(const T* from, long from_stride, T* to, long to_str
     second[i] = i % 2 * n + i / 2 + n / 2;
   }
 #pragma GCC unroll 16
-  for (int i = 0; i < n; i++) std::memcpy(&rows[i], from + i * from_stride, sizeof rows[i]);
+  for (int i = 0; i < n; i++) std::memcpy(&rows[i], row(i), sizeof rows[i]);
 #pragma GCC unroll 4
   for (int width = 1; width < n; width *= 2) {
 #pragma GCC unroll 16
@@ -184,6 +184,12 @@ inline void transpose_square(const T* from, long from_stride, T* to, long to_str
   }
 #pragma GCC unroll 16
   for (int i = 0; i < n; i++) std::memcpy(to + i * to_stride, &rows[i], sizeof rows[i]);
+}
+
+// The same of rows that lie from_stride apart.
+template <class T>
+inline void transpose_square(const T* from, long from_stride, T* to, long to_stride) {
+  transpose_rows<T>([=](int i) { return from + i * from_stride; }, to, to_stride);
 }
 
 }  // namespace glassnet::GLASSNET_ISA
