@@ -386,7 +386,7 @@ class Network final : public Stack {
   template <class Word, int vectors, int sets, class Entries>
   [[gnu::noinline]] void forward_sparse(Entries entries, const Batch& batch, Range panels, Range strips, long base,
                                         Scratch& own);
-  [[gnu::noinline]] void look_at_z(const Batch& batch, long p, long base, const T* z, long units, Scratch& own);
+  void look_at_z(const Batch& batch, long p, long base, const Bits<T>* carries, Scratch& own) const;
   [[gnu::noinline]] void finish(const Batch& batch, int l, long p, long base, Range units, Scratch& own);
   [[gnu::noinline]] void drop(const Batch& batch, int l, long p, long base, Range units, T* a, T* factor) const;
   void pack(int l, long p, Range units, const T* a);
@@ -857,15 +857,14 @@ void Network<T, pairs>::forward_layer(const Batch& batch, int l, Range panels, R
 
 // Notes a z that is not finite, of a sample that counts: σ may hide it from the loss.
 template <class T, bool pairs>
-void Network<T, pairs>::look_at_z(const Batch& batch, long p, long base, const T* z, long units, Scratch& own) {
-  Bits<T> found[n] = {};
-  with_samples(batch, p, base, [&](auto here) {
-    for (long m = 0; m < units; m++)
-      for (int i = 0; i < here; i++) found[i] |= exponent_carry(z[m * n + i]);
-  });
+void Network<T, pairs>::look_at_z(const Batch& batch, long p, long base, const Bits<T>* carries, Scratch& own) const {
+  const long samples = samples_in(batch, p, base);
+  Bits<T> any = 0;
+  for (long i = 0; i < samples; i++) any |= carries[i];
+  if (!carried<T>(any)) return;
   const T* weights = static_cast<const T*>(batch.examples->weight);
-  for (long i = 0; i < samples_in(batch, p, base); i++)
-    if (carried<T>(found[i]) && (weights == nullptr || weights[batch.rows((p - base) * n + i)] > 0))
+  for (long i = 0; i < samples; i++)
+    if (carried<T>(carries[i]) && (weights == nullptr || weights[batch.rows((p - base) * n + i)] > 0))
       own.not_finite = true;
 }
 
@@ -879,13 +878,14 @@ void Network<T, pairs>::finish(const Batch& batch, int l, long p, long base, Ran
   const bool packed = pairs && l < depth_;
   T* a = packed ? own.column.get() : place.a.get() + offset;
   T* factor = place.factor.get() + offset;
-  if (batch.training) look_at_z(batch, p, base, factor, count, own);
+  alignas(64) Bits<T> carries[n];
   with_samples(batch, p, base, [&](auto here) {
     if (spec.activation == Activation::softmax)
-      softmax<here>(a, factor, place.units);
+      softmax<here>(a, factor, place.units, carries);
     else
-      activate<here>(spec.activation, static_cast<T>(spec.parameter), a, factor, count);
+      activate<here>(spec.activation, static_cast<T>(spec.parameter), a, factor, count, carries);
   });
+  if (batch.training) look_at_z(batch, p, base, carries, own);
   drop(batch, l, p, base, rows, a, spec.activation == Activation::softmax ? nullptr : factor);
   if (packed) pack(l, p, {rows.first, round_up(rows.last, 2)}, a);
 }

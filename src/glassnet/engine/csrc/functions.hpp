@@ -69,6 +69,30 @@ inline float expm1_of(float x) {  // for x <= 0
 }
 inline double expm1_of(double x) { return std::expm1(x); }
 
+// ln x of x >= 1, or what is not finite if x is not: x = 2ᵉ m, a polynomial of m (Cephes).
+inline float log_of(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  const int32_t above = static_cast<int32_t>(bits) - 0x3f3504f3;  // from √½ on
+  const float e = static_cast<float>(above >> 23);
+  bits = static_cast<uint32_t>((above & 0x007fffff) + 0x3f3504f3);
+  float m;
+  std::memcpy(&m, &bits, sizeof m);
+  const float r = m - 1.0f, s = r * r;
+  float p = 7.0376836292e-2f;
+  p = p * r - 1.1514610310e-1f;
+  p = p * r + 1.1676998740e-1f;
+  p = p * r - 1.2420140846e-1f;
+  p = p * r + 1.4249322787e-1f;
+  p = p * r - 1.6668057665e-1f;
+  p = p * r + 2.0000714765e-1f;
+  p = p * r - 2.4999993993e-1f;
+  p = p * r + 3.3333331174e-1f;
+  const float low = r * s * p + e * -2.12194440e-4f - 0.5f * s;
+  return e * 0.693359375f + (r + low) + (x - x);
+}
+inline double log_of(double x) { return std::log(x); }
+
 inline float tanh_of(float z) {
   const float x = z < 0 ? -z : z;
   const float s = z * z;
@@ -99,65 +123,69 @@ inline T logistic_of(T z) {
 
 // Below, `here` is how many samples of a panel are worked on: all, or one vector's.
 
-// factor holds z and becomes σ′(z); a becomes σ(z). Shapes: (units, panel)
+// factor holds z and becomes σ′(z); a becomes σ(z). Shapes: (units, panel). carries (here) tell of which samples some z
+// is not finite.
 template <int here, class T, class F>
-inline void activate_each(T* __restrict a, T* __restrict factor, long units, F f) {
+inline void activate_each(T* __restrict a, T* __restrict factor, long units, Bits<T>* __restrict carries, F f) {
   constexpr int n = panel<T>;
+  Bits<T> found[here] = {};
   for (long m = 0; m < units; m++) {
     for (int i = 0; i < here; i++) {
       const T z = factor[m * n + i];
+      found[i] |= exponent_carry(z);
       f(z, a[m * n + i], factor[m * n + i]);
     }
   }
+  for (int i = 0; i < here; i++) carries[i] = found[i];
 }
 
 template <int here, class T>
-void activate(Activation kind, T parameter, T* a, T* factor, long units) {
+void activate(Activation kind, T parameter, T* a, T* factor, long units, Bits<T>* carries) {
   switch (kind) {
     case Activation::identity:
-      return activate_each<here>(a, factor, units, [](T z, T& y, T& d) { y = z, d = 1; });
+      return activate_each<here>(a, factor, units, carries, [](T z, T& y, T& d) { y = z, d = 1; });
     case Activation::relu:
-      return activate_each<here>(a, factor, units, [](T z, T& y, T& d) {
+      return activate_each<here>(a, factor, units, carries, [](T z, T& y, T& d) {
         y = z < 0 ? T(0) : z;
         d = z > 0 ? T(1) : T(0);
       });
     case Activation::leaky_relu:
-      return activate_each<here>(a, factor, units, [parameter](T z, T& y, T& d) {
+      return activate_each<here>(a, factor, units, carries, [parameter](T z, T& y, T& d) {
         y = z > 0 ? z : parameter * z;
         d = z > 0 ? T(1) : parameter;
       });
     case Activation::logistic:
-      return activate_each<here>(a, factor, units, [](T z, T& y, T& d) {
+      return activate_each<here>(a, factor, units, carries, [](T z, T& y, T& d) {
         const T e = exp_of(-absolute(z)), r = 1 / (1 + e);
         y = (z >= 0 ? T(1) : e) * r;
         d = e * r * r;
       });
     case Activation::tanh:
-      return activate_each<here>(a, factor, units, [](T z, T& y, T& d) {
+      return activate_each<here>(a, factor, units, carries, [](T z, T& y, T& d) {
         const T t = tanh_of(z);
         y = t, d = 1 - t * t;
       });
     case Activation::elu:
-      return activate_each<here>(a, factor, units, [parameter](T z, T& y, T& d) {
+      return activate_each<here>(a, factor, units, carries, [parameter](T z, T& y, T& d) {
         const T low = z > 0 ? T(0) : z;
         y = z > 0 ? z : parameter * expm1_of(low);
         d = z > 0 ? T(1) : parameter * exp_of(low);
       });
     case Activation::gelu:
-      return activate_each<here>(a, factor, units, [](T z, T& y, T& d) {
+      return activate_each<here>(a, factor, units, carries, [](T z, T& y, T& d) {
         const T cdf = T(0.5) * (1 + std::erf(z * T(0.70710678118654752440)));
         const T low = absolute(z) > 40 ? T(40) : z;
         y = z * cdf;
         d = cdf + z * exp_of(T(-0.5) * low * low) * T(0.39894228040143267794);
       });
     case Activation::silu:
-      return activate_each<here>(a, factor, units, [](T z, T& y, T& d) {
+      return activate_each<here>(a, factor, units, carries, [](T z, T& y, T& d) {
         const T e = exp_of(-absolute(z)), r = 1 / (1 + e);
         const T s = (z >= 0 ? T(1) : e) * r;
         y = z * s, d = s + z * (e * r * r);
       });
     case Activation::softplus:
-      return activate_each<here>(a, factor, units, [](T z, T& y, T& d) { y = log1p_exp(z), d = logistic_of(z); });
+      return activate_each<here>(a, factor, units, carries, [](T z, T& y, T& d) { y = log1p_exp(z), d = logistic_of(z); });
     case Activation::softmax:
       break;  // mixes the units of a sample
   }
@@ -165,12 +193,19 @@ void activate(Activation kind, T parameter, T* a, T* factor, long units) {
 
 // The same for softmax, in whose place factor holds a afterwards.
 template <int here, class T>
-void softmax(T* __restrict a, T* __restrict factor, long units) {
+void softmax(T* __restrict a, T* __restrict factor, long units, Bits<T>* __restrict carries) {
   constexpr int n = panel<T>;
   T largest[here], sum[here] = {};
-  for (int i = 0; i < here; i++) largest[i] = factor[i];
-  for (long m = 1; m < units; m++)
-    for (int i = 0; i < here; i++) largest[i] = factor[m * n + i] > largest[i] ? factor[m * n + i] : largest[i];
+  for (int i = 0; i < here; i++) {
+    largest[i] = factor[i];
+    carries[i] = exponent_carry(factor[i]);
+  }
+  for (long m = 1; m < units; m++) {
+    for (int i = 0; i < here; i++) {
+      largest[i] = factor[m * n + i] > largest[i] ? factor[m * n + i] : largest[i];
+      carries[i] |= exponent_carry(factor[m * n + i]);
+    }
+  }
   for (long m = 0; m < units; m++) {
     for (int i = 0; i < here; i++) {
       a[m * n + i] = exp_of(factor[m * n + i] - largest[i]);
@@ -371,7 +406,7 @@ struct LossOf {
         a[m * n + i] = e;
       }
     }
-    for (int i = 0; i < here; i++) terms[i] = std::log(sum[i]) - inner[i];
+    for (int i = 0; i < here; i++) terms[i] = log_of(sum[i]) - inner[i];
     for (long m = 0; m < outputs; m++)
       for (int i = 0; i < here; i++)
         a[m * n + i] = (a[m * n + i] / sum[i] - (keep * t[m * n + i] + spread_out)) * share[i];
