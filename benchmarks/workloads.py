@@ -96,11 +96,11 @@ class Workload:
 
 
 W1 = Workload("W1", (784, 256, 10), "relu", 256, "sgd", 0.5)
-W2 = Workload("W2", (784, 30, 10), "logistic", 10, "sgd", 0.5, turns=2, rounds=5)
+W2 = Workload("W2", (784, 30, 10), "logistic", 10, "sgd", 0.5, rounds=5)
 W3 = Workload(
     "W3", (784, 1024, 1024, 1024, 10), "relu", 128, "sgd", 0.1, keep_input=0.8, keep_hidden=0.5, turns=10, rounds=5
 )
-W4 = Workload("W4", (32, 128, 128, 2), "relu", 512, "adam", 0.001, data="table", turns=2, rounds=5)
+W4 = Workload("W4", (32, 128, 128, 2), "relu", 512, "adam", 0.001, data="table", rounds=5)
 WORKLOADS = {workload.name: workload for workload in (W1, W2, W3, W4)}
 
 
