@@ -174,6 +174,7 @@ template <class T, bool pairs>
 class Network final : public Stack {
  public:
   using Word = std::conditional_t<pairs, Pair, T>;
+  using Shown = std::conditional_t<pairs, uint16_t, T>;
   static constexpr int n = panel<T>;
 
   // In a member's network of its own, a sparse first layer is `narrow` vectors wide (train_apart).
@@ -470,7 +471,8 @@ class Network final : public Stack {
   int members_apart(const Examples& examples, const Plan& plan) const;
   void train_apart(int members, const Examples& examples, const Plan& plan, Watch& watch, Sums& totals);
   static void copy_first_layer(const Layer<T, pairs>& from, Layer<T, pairs>& to, Range units);
-  static void copy_a(const Place<T, pairs>& from, Place<T, pairs>& to, Range units, long panels);
+  void show_a(const Batch& batch, Range units, Shown* to) const;
+  void take_a(const Batch& batch, Range units, const Shown* from);
 
   Spec spec_;
   Rules rules_;
@@ -492,7 +494,7 @@ class Network final : public Stack {
   long block_panels_ = 0;  // of a large batch of small weights, which are worked on together
   Pace pace_;
   std::vector<std::unique_ptr<Network>> apart_;  // the members' own networks, and
-  Place<T, pairs> shown_[2];                     // in them what the others read, in steps by turns
+  Buffer<Shown> shown_[2];                       // in them what the others read, in steps by turns
   Pace pace_apart_;
 };
 
@@ -1699,20 +1701,42 @@ void Network<T, pairs>::copy_first_layer(const Layer<T, pairs>& from, Layer<T, p
   }
 }
 
-// a of some units, in the forms in which the layer above reads it.
+// a of some units of layer 1, for other members: side by side and no more than there are samples, since each cache line
+// takes its time from one core to another.
 template <class T, bool pairs>
-void Network<T, pairs>::copy_a(const Place<T, pairs>& from, Place<T, pairs>& to, Range units, long panels) {
-  const auto copy = [&](const auto& a, const auto& there, long each) {  // as many numbers to each word
-    for (long p = 0; p < panels; p++) {
-      const long first = (p * from.rows + units.first) * n / each, count = (units.last - units.first) * n / each;
-      std::memcpy(there.get() + first, a.get() + first, static_cast<size_t>(count) * sizeof(a[0]));
-    }
-  };
-  if constexpr (pairs) {
-    copy(from.a_single, to.a_single, 1);
-    copy(from.a_pairs, to.a_pairs, 2);
-  } else {
-    copy(from.a, to.a, 1);
+void Network<T, pairs>::show_a(const Batch& batch, Range units, Shown* to) const {
+  const Place<T, pairs>& place = places_[1];
+  for (long p = 0; p < batch.panels; p++) {
+    with_samples(batch, p, 0, [&](auto here) {
+      for (long m = units.first; m < units.last; m++, to += here) {
+        const long at = (p * place.rows + m) * n;
+        if constexpr (pairs)
+          std::memcpy(to, place.a_single.get() + at, here * sizeof(Shown));
+        else
+          std::memcpy(to, place.a.get() + at, here * sizeof(Shown));
+      }
+    });
+  }
+}
+
+// What another member has shown, in the forms in which the layer above reads it.
+template <class T, bool pairs>
+void Network<T, pairs>::take_a(const Batch& batch, Range units, const Shown* from) {
+  Place<T, pairs>& place = places_[1];
+  for (long p = 0; p < batch.panels; p++) {
+    with_samples(batch, p, 0, [&](auto here) {
+      for (long m = units.first; m < units.last; m++, from += here) {
+        const long at = (p * place.rows + m) * n;
+        if constexpr (pairs) {
+          std::memcpy(place.a_single.get() + at, from, here * sizeof(Shown));
+          if (m % 2 == 0) continue;
+          Pair* words = place.a_pairs.get() + (at - n) / 2;
+          for (int i = 0; i < here; i++) words[i] = from[i - here] | static_cast<Pair>(from[i]) << 16;
+        } else {
+          std::memcpy(place.a.get() + at, from, here * sizeof(Shown));
+        }
+      }
+    });
   }
 }
 
@@ -1721,11 +1745,13 @@ template <class T, bool pairs>
 int Network<T, pairs>::members_apart(const Examples& examples, const Plan& plan) const {
   if (!spec_.sparse || sorts_ || lowest_ > 1 || depth_ < 2 || rules_.max_norm > 0) return 1;
   if (plan.steps < steps_apart || layers_[0].spec.activation == Activation::softmax) return 1;
+  const long rows = std::min<int64_t>(plan.batch, plan.rows);
+  if (threads_for(3 * multiply_adds(examples, rows)) > 1) return 1;  // enough to be shared out
   const long vectors = (layers_[0].units + lanes<T> - 1) / lanes<T>;
   const int members = static_cast<int>(std::min<long>(spec_.threads, vectors));
   const double first = 2 * entries_a_row(examples) * static_cast<double>(layers_[0].units);
   const double above = 3 * (multiply_adds(examples, 1) - first / 2);
-  const double saved = first * static_cast<double>(std::min(plan.batch, plan.rows)) * (members - 1) / members;
+  const double saved = first * static_cast<double>(rows) * (members - 1) / members;
   return saved >= least_apart && above <= most_again * first ? members : 1;
 }
 
@@ -1755,15 +1781,7 @@ void Network<T, pairs>::train_apart(int members, const Examples& examples, const
     mine.set_rules(rules_);
     mine.sorts_ = mine.rounds_first_ = false;
     mine.prepare_training(examples, plan, 1);
-    for (Place<T, pairs>& shown : mine.shown_) {
-      shown.rows = places_[1].rows;
-      if constexpr (pairs) {
-        shown.a_single.grow(panels * shown.rows * n);
-        shown.a_pairs.grow(panels * shown.rows * n / 2);
-      } else {
-        shown.a.grow(panels * shown.rows * n);
-      }
-    }
+    for (Buffer<Shown>& shown : mine.shown_) shown.grow(panels * places_[1].rows * n);
     copy_first_layer(layers_[0], mine.layers_[0], units_of(member));
     for (int l = 2; l <= depth_; l++) {
       const Layer<T, pairs>& from = layers_[l - 1];
@@ -1777,7 +1795,7 @@ void Network<T, pairs>::train_apart(int members, const Examples& examples, const
   enum Reason { this_step = 1, step_before = 2, other = 4 };  // why the members leave at a step
   std::atomic<int> reasons[2] = {};
   Tally tally = tally_of(examples, plan);
-  Barrier barrier(members);
+  Meeting meeting(members);
   run_team(members, [&](int member) {
     Network& mine = *apart_[static_cast<size_t>(member)];
     Scratch& own = mine.scratch_[0];
@@ -1791,16 +1809,16 @@ void Network<T, pairs>::train_apart(int members, const Examples& examples, const
       mine.template with_entries<true>([&](auto entries, auto vectors, auto sets) {
         mine.template forward_sparse<T, vectors, sets>(entries, batch, all, strips, 0, own);
       });
-      copy_a(mine.places_[1], mine.shown_[step % 2], units, batch.panels);
+      mine.show_a(batch, units, mine.shown_[step % 2].get());
 
       if (own.not_finite) reason |= this_step;
       if (member == 0) {
         watch.look();
-        if (watch.stopped() || pace_apart_.next(barrier.slept()) < members) reason |= other;
+        if (watch.stopped() || pace_apart_.next(meeting.slept()) < members) reason |= other;
       }
       std::atomic<int>& found = reasons[step % 2];  // not written again before all have read it
       if (reason != 0) found.fetch_or(reason);
-      barrier.wait();
+      meeting.wait(member);
       if (const int why = found.load(); why != 0) {
         if (member != 0) return;
         failed = (why & (this_step | step_before)) != 0;
@@ -1810,7 +1828,7 @@ void Network<T, pairs>::train_apart(int members, const Examples& examples, const
 
       for (int from = 0; from < members; from++)
         if (from != member)
-          copy_a(apart_[static_cast<size_t>(from)]->shown_[step % 2], mine.places_[1], units_of(from), batch.panels);
+          mine.take_a(batch, units_of(from), apart_[static_cast<size_t>(from)]->shown_[step % 2].get());
       for (int l = 2; l <= depth_; l++) mine.forward_layer(batch, l, all, {0, mine.layers_[l - 1].panels}, 0, own);
       for (long p = 0; p < batch.panels; p++) {
         const PanelSums sums = mine.output_errors(batch, p, 0, member == 0 ? tally.squares_of(p) : nullptr, own);

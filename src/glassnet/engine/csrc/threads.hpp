@@ -18,6 +18,8 @@
 
 namespace glassnet::GLASSNET_ISA {
 
+constexpr int looks = 2000;  // of a member that waits, before it sleeps
+
 // Where the members of a team wait for one another. A member looks for a little while, which is what a balanced step
 // needs, and then sleeps: where another process holds a core, a member that waits must not take the other core from the
 // one that works. Members may be left out for a time: they rest.
@@ -73,7 +75,7 @@ class Barrier {
   }
 
  private:
-  static constexpr int looks = 2000, over = -1;
+  static constexpr int over = -1;
 
   void change() {
     const int next = next_.load(std::memory_order_relaxed);
@@ -87,6 +89,45 @@ class Barrier {
   std::atomic<std::chrono::steady_clock::duration::rep> slept_{0};
   alignas(64) std::atomic<int> arrived_{0};
   alignas(64) std::atomic<uint32_t> generation_{0};
+};
+
+// The same for members of which none ever rests. Each says in a place of its own how often it has come, so that no line
+// goes through all of their caches: at a Barrier three such ways are waited for, one after the other, here it is one.
+class Meeting {
+ public:
+  explicit Meeting(int members) : members_(static_cast<size_t>(members)) {}
+
+  void wait(int member) {
+    std::atomic<uint32_t>& mine = members_[static_cast<size_t>(member)].times;
+    const uint32_t times = mine.load(std::memory_order_relaxed) + 1;
+    mine.store(times, std::memory_order_release);
+    mine.notify_all();
+    for (Member& other : members_) wait_for(other.times, times);
+  }
+
+  // How long members slept here, all of them together, in seconds.
+  double slept() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::duration(slept_.load())).count();
+  }
+
+ private:
+  struct alignas(64) Member {
+    std::atomic<uint32_t> times{0};
+  };
+
+  void wait_for(const std::atomic<uint32_t>& other, uint32_t times) {
+    for (int look = 0; look < looks; look++) {
+      if (static_cast<int32_t>(other.load(std::memory_order_acquire) - times) >= 0) return;
+      GLASSNET_PAUSE();
+    }
+    const auto begun = std::chrono::steady_clock::now();
+    for (uint32_t seen; static_cast<int32_t>((seen = other.load(std::memory_order_acquire)) - times) < 0;)
+      other.wait(seen, std::memory_order_acquire);
+    slept_.fetch_add((std::chrono::steady_clock::now() - begun).count(), std::memory_order_relaxed);
+  }
+
+  std::vector<Member> members_;
+  alignas(64) std::atomic<std::chrono::steady_clock::duration::rep> slept_{0};
 };
 
 // How many members should take part. Where other processes hold cores, those that have theirs wait for those that have
