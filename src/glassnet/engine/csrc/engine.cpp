@@ -1583,7 +1583,8 @@ void Network<T, pairs>::train_together(const Examples& examples, const Plan& pla
       };
 
       // Part 1: forward pass, loss, errors; and block by block the sums of the gradients, if that gives each an equal share
-      const bool block_by_block = batch.chunks > 1 && batch.chunks % members == 0;
+      // (in float32 it gains nothing, and loses where cores are far from one another)
+      const bool block_by_block = pairs && batch.chunks > 1 && batch.chunks % members == 0;
       const auto each_block_of_mine = [&](auto work) {
         const Range chunks = share_of(batch.chunks, member, members);
         for (long chunk = chunks.first; chunk < chunks.last; chunk++) {

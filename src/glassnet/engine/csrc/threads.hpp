@@ -20,6 +20,15 @@ namespace glassnet::GLASSNET_ISA {
 
 constexpr int looks = 2000;  // of a member that waits, before it sleeps
 
+// Sets what others may be asleep over, and wakes them. The store must be done before libstdc++ looks whether anybody
+// sleeps, which it does by a plain load: with less than this order a processor may make the load first, while the store
+// waits for its line; whoever goes to sleep in between is never woken.
+template <class Value>
+void tell(std::atomic<Value>& what, Value value) {
+  what.store(value, std::memory_order_seq_cst);
+  what.notify_all();
+}
+
 // Where the members of a team wait for one another. A member looks for a little while, which is what a balanced step
 // needs, and then sleeps: where another process holds a core, a member that waits must not take the other core from the
 // one that works. Members may be left out for a time: they rest.
@@ -40,8 +49,7 @@ class Barrier {
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) == members - 1) {
       arrived_.store(0, std::memory_order_relaxed);
       change();
-      generation_.store(generation + 1, std::memory_order_release);
-      generation_.notify_all();
+      tell(generation_, generation + 1);
       return;
     }
     for (int look = 0; look < looks; look++) {
@@ -65,8 +73,7 @@ class Barrier {
 
   // Lets the members that rest go.
   void dismiss() {
-    members_.store(over, std::memory_order_release);
-    members_.notify_all();
+    tell(members_, static_cast<int>(over));
   }
 
   // How long members slept here, all of them together, in seconds.
@@ -80,8 +87,7 @@ class Barrier {
   void change() {
     const int next = next_.load(std::memory_order_relaxed);
     if (next == members_.load(std::memory_order_relaxed)) return;
-    members_.store(next, std::memory_order_release);
-    members_.notify_all();
+    tell(members_, next);
   }
 
   alignas(64) std::atomic<int> members_;
@@ -91,8 +97,10 @@ class Barrier {
   alignas(64) std::atomic<uint32_t> generation_{0};
 };
 
-// The same for members of which none ever rests. Each says in a place of its own how often it has come, so that no line
-// goes through all of their caches: at a Barrier three such ways are waited for, one after the other, here it is one.
+// The same for short steps, of members of which none ever rests. Each says in a place of its own how often it has come,
+// so that no line goes through all of their caches: at a Barrier three such ways are waited for, one after the other,
+// here it is one. And nobody is woken, which would take each of them more than to look now and then whether the others
+// have come: if one is late in such a step, it is so for long, since it has no core.
 class Meeting {
  public:
   explicit Meeting(int members) : members_(static_cast<size_t>(members)) {}
@@ -101,7 +109,6 @@ class Meeting {
     std::atomic<uint32_t>& mine = members_[static_cast<size_t>(member)].times;
     const uint32_t times = mine.load(std::memory_order_relaxed) + 1;
     mine.store(times, std::memory_order_release);
-    mine.notify_all();
     for (Member& other : members_) wait_for(other.times, times);
   }
 
@@ -116,13 +123,13 @@ class Meeting {
   };
 
   void wait_for(const std::atomic<uint32_t>& other, uint32_t times) {
+    const auto has_come = [&] { return static_cast<int32_t>(other.load(std::memory_order_acquire) - times) >= 0; };
     for (int look = 0; look < looks; look++) {
-      if (static_cast<int32_t>(other.load(std::memory_order_acquire) - times) >= 0) return;
+      if (has_come()) return;
       GLASSNET_PAUSE();
     }
     const auto begun = std::chrono::steady_clock::now();
-    for (uint32_t seen; static_cast<int32_t>((seen = other.load(std::memory_order_acquire)) - times) < 0;)
-      other.wait(seen, std::memory_order_acquire);
+    while (!has_come()) std::this_thread::sleep_for(std::chrono::microseconds(50));
     slept_.fetch_add((std::chrono::steady_clock::now() - begun).count(), std::memory_order_relaxed);
   }
 
