@@ -462,3 +462,11 @@ def test_beside_busy_processes_the_bits_are_the_same_and_it_ends():
         for process in busy:
             process.kill()
             process.wait()
+
+
+def test_who_sleeps_is_woken_only_by_a_store_that_is_done():
+    """Otherwise it may sleep for ever, once in hours: so nothing but ``tell`` wakes, and in this order."""
+    source = (Path(glassnet.__file__).parent / "engine" / "csrc" / "threads.hpp").read_text(encoding="utf-8")
+    tell = source[source.index("void tell(") :].split("}", 1)[0]
+    assert tell.index("what.store(value, std::memory_order_seq_cst);") < tell.index("what.notify_all();")
+    assert source.count("notify_") == 1
