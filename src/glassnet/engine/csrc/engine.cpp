@@ -470,7 +470,7 @@ class Network final : public Stack {
   void train_together(const Examples& examples, const Plan& plan, Watch& watch, Sums& totals);
   int members_apart(const Examples& examples, const Plan& plan) const;
   void train_apart(int members, const Examples& examples, const Plan& plan, Watch& watch, Sums& totals);
-  static void copy_first_layer(const Layer<T, pairs>& from, Layer<T, pairs>& to, Range units);
+  void take_parameters(const Network& from, Range units, bool above);
   void show_a(const Batch& batch, Range units, Shown* to) const;
   void take_a(const Batch& batch, Range units, const Shown* from);
 
@@ -1694,11 +1694,26 @@ void Network<T, pairs>::train_together(const Examples& examples, const Plan& pla
 // first layer its own units, of the layers above, which are little work, all. The members meet once a step, to show one
 // another a of the first layer's units; from there on each does the same as the others, up to the first layer's update.
 
+// Those of some units of the first layer, and perhaps of all layers above.
 template <class T, bool pairs>
-void Network<T, pairs>::copy_first_layer(const Layer<T, pairs>& from, Layer<T, pairs>& to, Range units) {
-  for (long m = units.first; m < units.last; m += lanes<T>) {
-    for (long k = 0; k < from.inputs; k++) store(to.W.get() + to.place_of(m, k), load(from.W.get() + from.place_of(m, k)));
-    store(to.b.get() + m, load(from.b.get() + m));
+void Network<T, pairs>::take_parameters(const Network& from, Range units, bool above) {
+  const auto copy = [](const Buffer<T>& source, const Buffer<T>& to) {
+    std::memcpy(to.get(), source.get(), static_cast<size_t>(source.size()) * sizeof(T));
+  };
+  for (int l = 1; l <= depth_; l++) {
+    const Layer<T, pairs>& source = from.layers_[l - 1];
+    Layer<T, pairs>& to = layers_[l - 1];
+    if (l == 1) {  // W may have another width
+      for (long m = units.first; m < units.last; m += lanes<T>) {
+        for (long k = 0; k < to.inputs; k++)
+          store(to.W.get() + to.place_of(m, k), load(source.W.get() + source.place_of(m, k)));
+        store(to.b.get() + m, load(source.b.get() + m));
+      }
+    } else if (above) {
+      copy(source.W, to.W);
+      copy(source.b, to.b);
+      refresh(to, 0, to.panels, 0, to.inputs);
+    }
   }
 }
 
@@ -1783,14 +1798,7 @@ void Network<T, pairs>::train_apart(int members, const Examples& examples, const
     mine.sorts_ = mine.rounds_first_ = false;
     mine.prepare_training(examples, plan, 1);
     for (Buffer<Shown>& shown : mine.shown_) shown.grow(panels * places_[1].rows * n);
-    copy_first_layer(layers_[0], mine.layers_[0], units_of(member));
-    for (int l = 2; l <= depth_; l++) {
-      const Layer<T, pairs>& from = layers_[l - 1];
-      Layer<T, pairs>& to = mine.layers_[l - 1];
-      std::memcpy(to.W.get(), from.W.get(), static_cast<size_t>(from.W.size()) * sizeof(T));
-      std::memcpy(to.b.get(), from.b.get(), static_cast<size_t>(from.b.size()) * sizeof(T));
-      mine.refresh(to, 0, to.panels, 0, to.inputs);
-    }
+    mine.take_parameters(*this, units_of(member), true);
   }
 
   enum Reason { this_step = 1, step_before = 2, other = 4 };  // why the members leave at a step
@@ -1859,14 +1867,7 @@ void Network<T, pairs>::train_apart(int members, const Examples& examples, const
   if (failed && steps_done == plan.steps) steps_done--;
 
   for (int member = 0; member < members; member++)
-    copy_first_layer(apart_[static_cast<size_t>(member)]->layers_[0], layers_[0], units_of(member));
-  for (int l = 2; l <= depth_; l++) {
-    const Layer<T, pairs>& from = apart_[0]->layers_[l - 1];
-    Layer<T, pairs>& to = layers_[l - 1];
-    std::memcpy(to.W.get(), from.W.get(), static_cast<size_t>(from.W.size()) * sizeof(T));
-    std::memcpy(to.b.get(), from.b.get(), static_cast<size_t>(from.b.size()) * sizeof(T));
-    refresh(to, 0, to.panels, 0, to.inputs);
-  }
+    take_parameters(*apart_[static_cast<size_t>(member)], units_of(member), member == 0);
 }
 
 // Forward passes over blocks of rows, each by one thread in its own share of the memory; done(batch, first panel, the
