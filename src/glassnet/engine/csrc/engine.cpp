@@ -465,6 +465,7 @@ class Network final : public Stack {
   void each_block(const Examples& examples, const Interrupt& interrupt, Done done);
 
   void prepare_training(const Examples& examples, const Plan& plan, int members);
+  long numbers_of(const Examples& examples) const;
   Tally tally_of(const Examples& examples, const Plan& plan) const;
   Batch batch_of(const Examples& examples, const Plan& plan, int64_t step) const;
   void train_together(const Examples& examples, const Plan& plan, Watch& watch, Sums& totals);
@@ -1475,13 +1476,13 @@ Sums Network<T, pairs>::train(const Examples& examples, const Plan& plan, const 
   sorts_ = spec_.sparse && lowest_ == 1 && !scatter_all;
   rounds_first_ = pairs && spec_.sparse && !scatter_all;
   Sums totals = plan.before;
-  totals.squares.resize(static_cast<size_t>(tally_of(examples, plan).outputs), 0.0);
+  totals.squares.resize(static_cast<size_t>(numbers_of(examples)), 0.0);
   steps_done = 0;
   failed = false;
   Watch watch(interrupt);
   if (const int members = members_apart(examples, plan); members > 1)
     train_apart(members, examples, plan, watch, totals);
-  if (!failed) train_together(examples, plan, watch, totals);
+  if (!failed && steps_done < plan.steps) train_together(examples, plan, watch, totals);
   return totals;
 }
 
@@ -1513,11 +1514,17 @@ void Network<T, pairs>::prepare_training(const Examples& examples, const Plan& p
   sparse_.sorted.grow(x.longest * batch_rows * static_cast<long>(sizeof(typename PlainEntries<T, int32_t>::Entry)));
 }
 
+// How many outputs are numbers, with squares of errors: all or none.
 template <class T, bool pairs>
-auto Network<T, pairs>::tally_of(const Examples& examples, const Plan& plan) const -> Tally {
+long Network<T, pairs>::numbers_of(const Examples& examples) const {
   const bool numeric = examples.classes == nullptr && loss_.kind != Loss::cross_entropy &&
                        loss_.kind != Loss::log_loss && loss_.kind != Loss::binary_cross_entropy;
-  const long outputs = numeric ? spec_.sizes.back() : 0;
+  return numeric ? spec_.sizes.back() : 0;
+}
+
+template <class T, bool pairs>
+auto Network<T, pairs>::tally_of(const Examples& examples, const Plan& plan) const -> Tally {
+  const long outputs = numbers_of(examples);
   const auto panels = static_cast<size_t>((std::min(plan.batch, plan.rows) + n - 1) / n);
   return {std::vector<PanelSums>(panels), std::vector<double>(panels * static_cast<size_t>(outputs)), outputs};
 }

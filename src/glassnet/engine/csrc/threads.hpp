@@ -29,6 +29,22 @@ void tell(std::atomic<Value>& what, Value value) {
   what.notify_all();
 }
 
+// How long members slept, all of them together.
+class Sleep {
+ public:
+  template <class Wait>
+  void during(Wait wait) {
+    const auto begun = Clock::now();
+    wait();
+    total_.fetch_add((Clock::now() - begun).count(), std::memory_order_relaxed);
+  }
+  double seconds() const { return std::chrono::duration<double>(Clock::duration(total_.load())).count(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  alignas(64) std::atomic<Clock::duration::rep> total_{0};
+};
+
 // Where the members of a team wait for one another. A member looks for a little while, which is what a balanced step
 // needs, and then sleeps: where another process holds a core, a member that waits must not take the other core from the
 // one that works. Members may be left out for a time: they rest.
@@ -56,9 +72,7 @@ class Barrier {
       if (generation_.load(std::memory_order_acquire) != generation) return;
       GLASSNET_PAUSE();
     }
-    const auto begun = std::chrono::steady_clock::now();
-    generation_.wait(generation, std::memory_order_acquire);
-    slept_.fetch_add((std::chrono::steady_clock::now() - begun).count(), std::memory_order_relaxed);
+    sleep_.during([&] { generation_.wait(generation, std::memory_order_acquire); });
   }
 
   // Sleeps until this member takes part; false if all is over.
@@ -76,10 +90,7 @@ class Barrier {
     tell(members_, static_cast<int>(over));
   }
 
-  // How long members slept here, all of them together, in seconds.
-  double slept() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::duration(slept_.load())).count();
-  }
+  double slept() const { return sleep_.seconds(); }
 
  private:
   static constexpr int over = -1;
@@ -92,7 +103,7 @@ class Barrier {
 
   alignas(64) std::atomic<int> members_;
   std::atomic<int> next_;
-  std::atomic<std::chrono::steady_clock::duration::rep> slept_{0};
+  Sleep sleep_;
   alignas(64) std::atomic<int> arrived_{0};
   alignas(64) std::atomic<uint32_t> generation_{0};
 };
@@ -112,10 +123,7 @@ class Meeting {
     for (Member& other : members_) wait_for(other.times, times);
   }
 
-  // How long members slept here, all of them together, in seconds.
-  double slept() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::duration(slept_.load())).count();
-  }
+  double slept() const { return sleep_.seconds(); }
 
  private:
   struct alignas(64) Member {
@@ -128,13 +136,13 @@ class Meeting {
       if (has_come()) return;
       GLASSNET_PAUSE();
     }
-    const auto begun = std::chrono::steady_clock::now();
-    while (!has_come()) std::this_thread::sleep_for(std::chrono::microseconds(50));
-    slept_.fetch_add((std::chrono::steady_clock::now() - begun).count(), std::memory_order_relaxed);
+    sleep_.during([&] {
+      while (!has_come()) std::this_thread::sleep_for(std::chrono::microseconds(50));
+    });
   }
 
   std::vector<Member> members_;
-  alignas(64) std::atomic<std::chrono::steady_clock::duration::rep> slept_{0};
+  Sleep sleep_;
 };
 
 // How many members should take part. Where other processes hold cores, those that have theirs wait for those that have
